@@ -1,0 +1,277 @@
+"""A project as the code sees it: what a user wrote, checked and with every default filled in.
+
+The names of the fields are the keys of the project file, except `schema_name` (a user writes `schema`), for pydantic
+keeps `schema` for itself. Expressions are text here; each room parses its own. A field's description is what editors
+and error messages show. Keys of the contract that a later release will bring are in `not_yet`, not here.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from cdp_pipeline.config.fields import (
+    Day,
+    Default,
+    Name,
+    Names,
+    Regex,
+    SchemaName,
+    Share,
+    SourceName,
+    Text,
+    Warehouse,
+)
+from cdp_pipeline.errors import ProjectError
+
+AttributeType = Literal[
+    "avg",
+    "sum",
+    "min",
+    "max",
+    "num_of_unique",
+    "first",
+    "last",
+    "value",
+    "most_frequent",
+    "least_frequent",
+    "list",
+    "expression",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """Where a value stands in the project.
+
+    Attributes:
+        file: its file, relative to the project's folder.
+        line: its line, the first being 1.
+        path: its path as the user counts. It differs from the key in `Project.locations` only in a project with
+            mistakes, where list items in front of it may have been left out.
+    """
+
+    file: Path
+    line: int
+    path: str = ""
+
+
+class Section(BaseModel):
+    """A mapping of the project file: unknown keys and values of another type are refused, and nothing changes later."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        strict=True,
+        validate_default=False,
+        validate_by_name=True,
+        validate_by_alias=True,
+        hide_input_in_errors=True,
+    )
+    # The fields that the loader fills in and that no user may write.
+    not_written: ClassVar[frozenset[str]] = frozenset()
+
+
+class EventFields(Section):
+    """Where a source's rows keep what every event has. Every value is an expression over the row's columns."""
+
+    id: Text | None = Field(
+        default=None,
+        description="Expression for the event's id within its source. Left out: a hash of the whole row. The word "
+        "none: every line is an event of its own.",
+    )
+    source: Text | None = Field(
+        default=None, description="Expression for the event's source. Left out: the name of the source itself."
+    )
+    type: Text = Field(description="Expression for the event's type, such as event_name or \"'contact'\".")
+    version: Text | None = Field(
+        default=None, description="Expression for the version of the event's shape. Left out: '1-0-0'."
+    )
+    time: Text = Field(description="Expression for the time when the event happened.")
+    payload: Text | None = Field(
+        default=None, description="Expression for the event's payload, a JSON object. Left out: the whole row."
+    )
+
+
+class Source(Section):
+    """A place from which raw rows come: landing files, or a table of the warehouse."""
+
+    not_written: ClassVar[frozenset[str]] = frozenset({"name"})
+
+    name: SourceName = Field(description="The source's name, its key under `sources`.")
+    files: Text | None = Field(
+        default=None,
+        description="Landing files (NDJSON, CSV, Parquet; plain, .gz, .zst), such as landing/web/{day}/*, where {day} "
+        "is the day of arrival.",
+    )
+    table: Text | None = Field(default=None, description="A table of the same warehouse, such as raw.contacts.")
+    arrived_at: Text | None = Field(
+        default=None,
+        description="Expression for the time of arrival, which gives a row its day. Needed by a table and by files "
+        "without {day}.",
+    )
+    where: Text | None = Field(default=None, description="Condition on a row; other rows are passed over.")
+    event: EventFields = Field(description="Where a row keeps what every event has.")
+
+
+class IdentifierType(Section):
+    """A type of identifier of an entity, and which of its values count. Its place in the list is its importance."""
+
+    type: Name = Field(description="The name of this type of identifier, such as email.")
+    normalize: list[Literal["trim", "lower", "upper", "digits"]] = Field(
+        default_factory=list,
+        description="Steps that bring a value into one form, done in this order; digits keeps only digits.",
+    )
+    valid: Regex | None = Field(
+        default=None, description="Regular expression that a normalised value must match to count."
+    )
+    blocked: list[Text] = Field(default_factory=list, description="Values that identify nobody, such as test@test.com.")
+    blocked_defaults: bool = Field(
+        default=True,
+        description="Whether the usual placeholders (null, unknown, anonymous, 0 …) identify nobody either.",
+    )
+    pii: bool = Field(default=False, description="Whether the value is personal data, to be masked where it is shown.")
+    store: Literal["plain"] = Field(default="plain", description="How the value is kept in the warehouse.")
+
+
+class StitchingRule(Section):
+    """Where events of some kind carry an identifier."""
+
+    source: Names = Field(
+        default_factory=list, description="The sources whose events the rule reads: a name, a list, or '*' (default)."
+    )
+    events: Names = Field(
+        default_factory=list, description="The event types that the rule reads: a name, a list, or '*' (default)."
+    )
+    version: Names = Field(
+        default_factory=list, description="The event versions that the rule reads: a text, a list, or '*' (default)."
+    )
+    identifier: Text = Field(description="The type of identifier that the rule finds, one of the kind's `identifiers`.")
+    value: Text = Field(description="Expression for the identifier's value; an array gives several identifiers.")
+    where: Text | None = Field(default=None, description="Condition on an event; others carry no such identifier.")
+
+
+class Attribute(Section):
+    """One thing that is known about an entity, calculated from its events."""
+
+    id: Name = Field(description="The attribute's name, a column of `profiles`.")
+    description: str = Field(default="", description="What the attribute means, for those who read it.")
+    type: AttributeType = Field(description="How the values of the entity's events become one value.")
+    value: Text = Field(description="Expression over an event (for type expression: an aggregate over the events).")
+    sources: Names = Field(default_factory=list, description="The sources to read: a name or a list; empty: all.")
+    events: Names = Field(default_factory=list, description="The event types to read: a name or a list; empty: all.")
+    version: Names = Field(default_factory=list, description="The versions to read: a text or a list; empty: all.")
+    filter: Text | None = Field(default=None, description="Condition on an event; others do not count.")
+    data_type: Text | None = Field(default=None, description="The SQL type of the column, such as numeric(12,2).")
+    default: Default = Field(default=None, description="The value of an entity for which there is none.")
+    hidden: bool = Field(default=False, description="Whether the attribute is left out of `profiles`.")
+    pii: bool = Field(default=False, description="Whether the value is personal data, to be masked where it is shown.")
+
+
+class EventChecks(Section):
+    """Thresholds beyond which the health checks of all events warn."""
+
+    max_rejected_share: Share = Field(default=0.05, description="Share of landed rows that may be rejected, 0 to 1.")
+    max_duplicate_share: Share = Field(default=0.2, description="Share of landed rows that may be duplicates, 0 to 1.")
+
+
+class EntityChecks(Section):
+    """Thresholds beyond which the health checks of one kind of entity warn."""
+
+    min_identified_share: Share = Field(default=0.5, description="Share of events that belong to somebody, 0 to 1.")
+    max_entity_size: int = Field(default=1000, ge=1, description="Identifiers that the largest entity may have.")
+    max_null_share: Share = Field(default=1.0, description="Share of NULL that an attribute may have, 0 to 1.")
+
+
+def _own_kind(fields: dict[str, Any]) -> str:
+    """Name the schema of a kind after the kind itself."""
+    return str(fields["kind"])
+
+
+class Entity(Section):
+    """A kind of entity: what identifies one, where events carry that, and what is calculated about each."""
+
+    not_written: ClassVar[frozenset[str]] = frozenset({"kind"})
+
+    kind: Name = Field(description="The kind's name, its key under `entities`.")
+    schema_name: SchemaName = Field(
+        default_factory=_own_kind,
+        validation_alias="schema",
+        serialization_alias="schema",
+        description="The schema of this kind's tables. Left out: the kind's name.",
+    )
+    identifiers: list[IdentifierType] = Field(description="The types of identifier, the most important first.")
+    stitching: list[StitchingRule] = Field(default_factory=list, description="Where events carry identifiers.")
+    attributes: list[Attribute] = Field(default_factory=list, description="What is calculated about each entity.")
+    checks: EntityChecks = Field(default_factory=EntityChecks, description="Thresholds of this kind's health checks.")
+
+    def priority(self, identifier_type: str) -> int:
+        """Return the place of a type of identifier in the order of importance; 0 is the most important.
+
+        Raises:
+            ValueError: if the kind has no such type.
+        """
+        return [declared.type for declared in self.identifiers].index(identifier_type)
+
+
+class Project(Section):
+    """A project: its warehouse, its sources of events and its kinds of entity."""
+
+    not_written: ClassVar[frozenset[str]] = frozenset({"folder", "locations", "warehouse_as_written"})
+
+    name: Text = Field(description="The project's name, for those who read logs and reports.")
+    folder: Path = Field(description="The project's folder, absolute.")
+    warehouse: Warehouse = Field(
+        repr=False,
+        description="The warehouse, such as duckdb:///warehouse.duckdb (relative to the project's folder). ${NAME} "
+        "stands for an environment variable, ${file:path} for what a file holds.",
+    )
+    warehouse_as_written: str = Field(default="", repr=False, description="The warehouse before ${…} was filled in.")
+    start: Day = Field(description="The first day of arrival.")
+    end: Day | None = Field(default=None, description="The last day of arrival. Left out: today.")
+    as_of: Literal["clock", "arrival"] = Field(
+        default="clock", description="What now() means: clock, or arrival, the end of the last landed day."
+    )
+    schema_name: SchemaName = Field(
+        default="cdp",
+        validation_alias="schema",
+        serialization_alias="schema",
+        description="The schema of the shared tables.",
+    )
+    sources: dict[str, Source] = Field(default_factory=dict, description="Where raw rows come from, by name.")
+    entities: dict[str, Entity] = Field(default_factory=dict, description="The kinds of entity, by name.")
+    checks: EventChecks = Field(default_factory=EventChecks, description="Thresholds of the events' health checks.")
+    locations: Mapping[str, Location] = Field(
+        default_factory=dict, repr=False, description="Where each value stands, by path."
+    )
+
+    def error(self, path: str, message: str, hint: str | None = None) -> ProjectError:
+        """Return a mistake at a path such as `entities.customer.stitching[2].value`, with its file and line.
+
+        A path that nobody wrote, such as that of a default, gets the place of its nearest parent.
+        """
+        known = path
+        while known and known not in self.locations:
+            known = known[: max(known.rfind("."), known.rfind("["), 0)]
+        location = self.locations.get(known)
+        if location is None:
+            return ProjectError(path, message, hint=hint)
+        written = (location.path or known) + path[len(known) :]
+        return ProjectError(written, message, file=location.file, line=location.line, hint=hint)
+
+    @property
+    def project_hash(self) -> str:
+        """SHA-256 of what the user wrote: the same for other comments, other files and other secrets."""
+        written = self.model_dump(
+            mode="json",
+            by_alias=True,
+            exclude_defaults=True,
+            exclude={"folder", "locations", "warehouse", "warehouse_as_written"},
+        )
+        written["warehouse"] = self.warehouse_as_written
+        canonical = json.dumps(written, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()

@@ -1,0 +1,91 @@
+"""Keys and values that the contract knows and this release does not.
+
+They are refused by name, so that nobody takes them for misspelt, and never accepted, so that nobody believes that they
+work. A release that brings one deletes its row here.
+"""
+
+import re
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class NotYet:
+    """A key that this release does not have yet, or one that does not take some values yet.
+
+    Attributes:
+        key: its path; `*` stands for any name and `[]` for any place in a list.
+        instead: what to do, and what holds without it.
+        values: the values that are not there yet, as a regular expression; None: the key itself.
+        what: what to call it; left out, the key.
+    """
+
+    key: str
+    instead: str
+    values: str | None = None
+    what: str = ""
+
+    @property
+    def message(self) -> str:
+        """The sentence that refuses it."""
+        what = self.what or f"`{self.key.rpartition('.')[2]}`"
+        return f"{what} is part of a later release; this one does not have it yet."
+
+
+_SOURCE = "sources.*."
+_ENTITY = "entities.*."
+_IDENTIFIER = "entities.*.identifiers[]."
+_ATTRIBUTE = "entities.*.attributes[]."
+_GROUPS = "Remove it; in this release identifiers that were seen together belong to one entity, without limits."
+_EVENTS = "Remove it; attributes are calculated from the entity's events alone."
+_ONE_VALUE = "Remove it; each value counts once, as it is."
+
+NOT_YET = (
+    NotYet("automation", "Remove it, and start `cdp run` from a scheduler such as cron."),
+    NotYet(
+        "warehouse",
+        "Use DuckDB for now, such as duckdb:///warehouse.duckdb.",
+        values=r"postgres(ql)?(\+\w+)?:.*",
+        what="A warehouse on PostgreSQL",
+    ),
+    NotYet(_SOURCE + "mode", "Remove it; every source appends: the first sighting of an id wins."),
+    NotYet(_SOURCE + "deleted", "Remove it; an event that has landed stays."),
+    NotYet(_IDENTIFIER + "max_per_entity", _GROUPS),
+    NotYet(_IDENTIFIER + "max_links", _GROUPS),
+    NotYet(_IDENTIFIER + "bridge", _GROUPS),
+    NotYet(_IDENTIFIER + "when_shared", _GROUPS),
+    NotYet(
+        _IDENTIFIER + "store",
+        "Remove it, or write plain: values are kept as they are.",
+        values=r"(?!plain$).*",
+        what="Storing values other than plain",
+    ),
+    NotYet(_ENTITY + "identity_maps", "Remove it, or land the map's rows as events of a source of their own."),
+    NotYet(_ENTITY + "guards", _GROUPS),
+    NotYet(_ENTITY + "row_helpers", _EVENTS),
+    NotYet(_ENTITY + "context", _EVENTS),
+    NotYet(_ENTITY + "meta_attributes", _EVENTS),
+    NotYet(
+        _ATTRIBUTE + "type",
+        "Remove the attribute, or write it with type expression, an aggregate over the entity's events.",
+        values="identifiers|derived|custom",
+        what="An attribute of type identifiers, derived or custom",
+    ),
+    NotYet(_ATTRIBUTE + "identifier", "Remove it; attributes of type identifiers come later too."),
+    NotYet(_ATTRIBUTE + "from", _EVENTS),
+    NotYet(_ATTRIBUTE + "weight", _ONE_VALUE),
+    NotYet(_ATTRIBUTE + "outer_value", _ONE_VALUE),
+    NotYet(_ATTRIBUTE + "outer_weight", _ONE_VALUE),
+    NotYet(_ATTRIBUTE + "outer_filter", _ONE_VALUE),
+    NotYet(_ATTRIBUTE + "multiple", "Remove it; only type list gives a list."),
+    NotYet(_ATTRIBUTE + "on_error", "Remove it."),
+)
+
+
+def find_not_yet(key: str, value: object) -> NotYet | None:
+    """Return the row about a key with this value, if this release does not have it yet."""
+    for row in NOT_YET:
+        if row.key == key and (
+            row.values is None or (isinstance(value, str) and re.fullmatch(row.values, value, re.DOTALL))
+        ):
+            return row
+    return None

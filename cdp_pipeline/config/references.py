@@ -1,0 +1,212 @@
+"""What must hold between the values of a project: names that exist, names that differ, keys that need each other.
+
+A name is looked up among all names that the user declared, even if the declaration itself had a mistake and is gone:
+what refers to it is then taken out without a second error.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from cdp_pipeline.config.fields import shorten
+from cdp_pipeline.config.keys import did_you_mean
+from cdp_pipeline.config.messages import Mistake
+from cdp_pipeline.config.model import Entity, Project, Source
+from cdp_pipeline.config.tree import Findings, Loc, Node, join
+
+_DAY = "{day}"
+_PLACEHOLDER = re.compile(r"\{[^{}]*\}")
+
+
+@dataclass(slots=True)
+class Declared:
+    """The names that a user declared, with or without mistakes.
+
+    Attributes:
+        sources: the names under `sources`.
+        identifiers: for each kind, its types of identifier.
+        events_name_sources: whether an event may name a source of its own, by an expression `event.source`.
+        open: paths of lists and mappings that may declare more names than could be read.
+    """
+
+    sources: set[str] = field(default_factory=set)
+    identifiers: dict[str, set[str]] = field(default_factory=dict)
+    events_name_sources: bool = False
+    open: set[str] = field(default_factory=set)
+
+
+def declared_in(root: Node, findings: Findings) -> Declared:
+    """Collect the declared names, before anything but unknown keys was taken out."""
+    declared = Declared()
+    declared.open = set(findings.dropped)
+    sources = _child(root, "sources", declared)
+    for name, source in sources.children():
+        declared.sources.add(str(name))
+        event = source.child("event")
+        named = None if event is None else event.child("source")
+        # An event that could not be read may well name its source.
+        if named is not None or event is None or not isinstance(event.content, dict):
+            declared.events_name_sources = True
+    for kind, entity in _child(root, "entities", declared).children():
+        types = declared.identifiers.setdefault(str(kind), set())
+        identifiers = _child(entity, "identifiers", declared)
+        for _, identifier in identifiers.children():
+            type_node = identifier.child("type")
+            if type_node is not None and isinstance(type_node.content, str):
+                types.add(type_node.content)
+            else:
+                declared.open.add(identifiers.path)
+    return declared
+
+
+def _child(parent: Node, key: str, declared: Declared) -> Node:
+    """Return the node at a key; an empty one, if there is none with anything inside."""
+    node = parent.child(key)
+    if node is None or not isinstance(node.content, dict | list):
+        empty = Node(join(parent.path, (key,)), parent.file, parent.line, {})
+        if node is not None:
+            declared.open.add(empty.path)
+        return empty
+    return node
+
+
+def find_mistakes(project: Project, declared: Declared) -> Iterator[Mistake]:
+    """Yield what does not hold between the values of a project that are right by themselves."""
+    if project.end is not None and project.end < project.start:
+        yield Mistake(
+            ("end",),
+            f"{project.end} is before start, {project.start}.",
+            "Write a later day, or leave it out to go on up to today.",
+        )
+    yield from _check_schemas(project)
+    for source in project.sources.values():
+        yield from _check_source(source, declared)
+    for entity in project.entities.values():
+        yield from _check_identifiers(project, entity, declared)
+        yield from _check_stitching(project, entity, declared)
+        yield from _check_attributes(project, entity, declared)
+
+
+def _check_schemas(project: Project) -> Iterator[Mistake]:
+    """Two kinds may not share a schema, for their tables have the same names."""
+    taken = {project.schema_name: "the shared tables"}
+    for kind, entity in project.entities.items():
+        owner = taken.setdefault(entity.schema_name, f"the entity kind {kind}")
+        if owner != f"the entity kind {kind}":
+            yield Mistake(
+                ("entities", kind, "schema"),
+                f"{entity.schema_name} is the schema of {owner} already.",
+                "Give each its own name by the key `schema`; left out, it is the kind's name.",
+            )
+
+
+def _check_source(source: Source, declared: Declared) -> Iterator[Mistake]:
+    """A source reads files or a table, and knows one way to the day of arrival."""
+    loc: Loc = ("sources", source.name)
+    if (source.files is None) == (source.table is None):
+        misspelt = any(join("", (*loc, key)) in declared.open for key in ("files", "table"))
+        what = "neither files nor a table" if source.files is None else "both files and a table"
+        yield Mistake(
+            loc,
+            None if misspelt else f"has {what}.",
+            "Write one of them: `files` for landing files, `table` for a table.",
+        )
+    elif source.files is not None:
+        yield from _check_files(source, source.files, loc)
+    elif source.arrived_at is None:
+        yield Mistake(
+            (*loc, "arrived_at"), "is missing.", "A table needs it: an expression for the time at which a row arrived."
+        )
+
+
+def _check_files(source: Source, files: str, loc: Loc) -> Iterator[Mistake]:
+    days = files.count(_DAY)
+    others = [name for name in _PLACEHOLDER.findall(files) if name != _DAY]
+    if others:
+        yield Mistake(
+            (*loc, "files"),
+            f"{others[0]} stands for nothing.",
+            f"Only {_DAY} does, for the day of arrival; list alternatives as sources of their own.",
+        )
+    elif days > 1:
+        yield Mistake((*loc, "files"), f"has {_DAY} {days} times.", "Write it once; other places can be *.")
+    elif days == 0 and source.arrived_at is None:
+        yield Mistake(
+            (*loc, "files"),
+            "does not say on which day a file arrived.",
+            f"Write {_DAY} where the day stands (landing/web/{_DAY}/*), or an expression for it under `arrived_at`.",
+        )
+    elif days == 1 and source.arrived_at is not None:
+        yield Mistake(
+            (*loc, "arrived_at"),
+            f"gives the day of arrival, and so does {_DAY} in `files`.",
+            f"Remove one: `arrived_at`, or {_DAY}.",
+        )
+
+
+def _check_identifiers(project: Project, entity: Entity, declared: Declared) -> Iterator[Mistake]:
+    loc: Loc = ("entities", entity.kind, "identifiers")
+    if not entity.identifiers:
+        # Where some were declared, they had mistakes of their own.
+        known = declared.identifiers.get(entity.kind) or _is_open(declared, loc)
+        yield Mistake(loc, None if known else "is empty.", "An entity needs one type of identifier at least.")
+    yield from _check_distinct(project, loc, "type", [identifier.type for identifier in entity.identifiers])
+
+
+def _check_distinct(project: Project, loc: Loc, key: str, names: list[str]) -> Iterator[Mistake]:
+    """No two items of a list have the same name."""
+    first: dict[str, int] = {}
+    for place, name in enumerate(names):
+        if first.setdefault(name, place) != place:
+            taken = project.locations[join("", (*loc, first[name]))]
+            yield Mistake(
+                (*loc, place, key),
+                f"{shorten(name)} stands in the list already, at {taken.file}:{taken.line}.",
+                "Rename one of the two or remove it.",
+            )
+
+
+def _check_stitching(project: Project, entity: Entity, declared: Declared) -> Iterator[Mistake]:
+    types = {identifier.type for identifier in entity.identifiers}
+    types_open = _is_open(declared, ("entities", entity.kind, "identifiers"))
+    sources_open = _is_open(declared, ("sources",))
+    for place, rule in enumerate(entity.stitching):
+        loc: Loc = ("entities", entity.kind, "stitching", place)
+        if rule.identifier not in types:
+            known = types_open or rule.identifier in declared.identifiers.get(entity.kind, ())
+            all_types = declared.identifiers.get(entity.kind, set())
+            yield _unknown_name((*loc, "identifier"), rule.identifier, "identifier", all_types, known=known)
+        for source in rule.source:
+            if source not in project.sources:
+                known = sources_open or source in declared.sources or f"sources.{source}" in declared.open
+                yield _unknown_name((*loc, "source"), source, "source", declared.sources, known=known)
+
+
+def _check_attributes(project: Project, entity: Entity, declared: Declared) -> Iterator[Mistake]:
+    loc: Loc = ("entities", entity.kind, "attributes")
+    yield from _check_distinct(project, loc, "id", [attribute.id for attribute in entity.attributes])
+    if declared.events_name_sources or _is_open(declared, ("sources",)):
+        return
+    for place, attribute in enumerate(entity.attributes):
+        for source in attribute.sources:
+            if source not in declared.sources and f"sources.{source}" not in declared.open:
+                yield _unknown_name((*loc, place, "sources"), source, "source", declared.sources, known=False)
+
+
+def _unknown_name(loc: Loc, name: str, what: str, names: Iterable[str], *, known: bool) -> Mistake:
+    """Refuse a name that nobody declared; one that only had a mistake of its own is refused without a word."""
+    if known:
+        return Mistake(loc, None)
+    accepted = sorted(names)
+    meant = did_you_mean(name, accepted)
+    hint = f"Declared are {', '.join(accepted)}." if accepted else "None is declared."
+    message = (
+        f"{shorten(name)} is no {what} of this project." if what == "source" else f"{shorten(name)} is not declared."
+    )
+    return Mistake(loc, message, hint if meant is None else f"Did you mean {meant}? {hint}")
+
+
+def _is_open(declared: Declared, loc: Loc) -> bool:
+    """Tell whether a list or mapping may declare more names than could be read."""
+    path = re.escape(join("", loc))
+    return any(re.fullmatch(rf"{path}(\[\d+\])?", name) for name in declared.open)

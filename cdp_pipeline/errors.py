@@ -1,0 +1,108 @@
+"""Every error that the project raises on purpose.
+
+    CdpError                     the root; `transient` says whether trying again can help
+    ├── ProjectError             one mistake in a project: file, line, path, what would be accepted
+    ├── ProjectErrors            all mistakes of a project at once
+    ├── UsageError               the command was asked for something that cannot be
+    ├── SqlError                 a user's expression that is unsafe or not understood
+    ├── InputError               landing files or tables that a run cannot read
+    └── WarehouseError           the warehouse refused a statement or cannot be reached
+        ├── WarehouseBusy        another process holds the writer's lock (transient)
+        ├── SchemaNotOurs        a schema of that name exists and was not made by this project
+        └── InvariantError       a stage's result broke an invariant; nothing was published
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+
+class CdpError(Exception):
+    """Something that went wrong and that a user can act on."""
+
+    transient: bool = False
+
+
+class ProjectError(CdpError):
+    """One mistake in a project, with its place and a way out."""
+
+    def __init__(
+        self, path: str, message: str, *, file: Path | None = None, line: int | None = None, hint: str | None = None
+    ) -> None:
+        self.path = path
+        self.message = message
+        self.file = file
+        self.line = line
+        self.hint = hint
+        super().__init__(path, message)
+
+    def __str__(self) -> str:
+        place = "" if self.file is None else f"{self.file}:{self.line}: " if self.line else f"{self.file}: "
+        path = f"{self.path}: " if self.path else ""
+        hint = f" {self.hint}" if self.hint else ""
+        return f"{place}{path}{self.message}{hint}"
+
+
+class ProjectErrors(CdpError):
+    """All mistakes of a project, in the order of their places."""
+
+    def __init__(self, errors: Sequence[ProjectError]) -> None:
+        self.errors = sorted(errors, key=lambda error: (str(error.file), error.line or 0, error.path))
+        super().__init__(self.errors)
+
+    def __str__(self) -> str:
+        return "\n".join(str(error) for error in self.errors)
+
+
+class UsageError(CdpError):
+    """The command was asked for something that cannot be; the message says what can."""
+
+
+class SqlError(CdpError):
+    """A user's expression that is no expression, is unsafe, or means different things on different engines."""
+
+    def __init__(self, message: str, hint: str | None = None) -> None:
+        self.message = message
+        self.hint = hint
+        super().__init__(message if hint is None else f"{message} {hint}")
+
+
+class InputError(CdpError):
+    """Landing files or tables that a run cannot read as a whole."""
+
+
+class WarehouseError(CdpError):
+    """The warehouse refused a statement or cannot be reached."""
+
+    def __init__(self, message: str, *, statement: str | None = None) -> None:
+        self.statement = statement
+        super().__init__(message)
+
+
+class WarehouseBusy(WarehouseError):
+    """Another process holds the writer's lock."""
+
+    transient = True
+
+
+class SchemaNotOurs(WarehouseError):
+    """A schema of that name exists and this project did not make it."""
+
+
+class InvariantError(WarehouseError):
+    """A stage's result broke an invariant, so that its transaction was rolled back.
+
+    Attributes:
+        stage: the stage, such as `customer/entity_map`.
+        broken: for each broken invariant the number of rows that break it.
+        checked: every invariant of the stage with its number, the broken ones among them.
+    """
+
+    def __init__(self, stage: str, checked: Mapping[str, int]) -> None:
+        self.stage = stage
+        self.checked = dict(checked)
+        self.broken = {name: count for name, count in checked.items() if count}
+        counts = ", ".join(f"{name}: {count:,} rows" for name, count in self.broken.items())
+        super().__init__(
+            f"{stage} was not published, because its result breaks an invariant ({counts}). The warehouse is as it was "
+            "before. Somebody may have changed its tables by hand; `cdp run --full` calculates them again."
+        )

@@ -1,0 +1,209 @@
+"""The stage `cdp/customer_events`: landed rows become events or rejected rows, and nothing is lost.
+
+One row is one event, for ever. Of several rows with the same event_id the least (day of arrival, source, place) is the
+event, whatever the order of processing; the others stand in `cdp.rejected_events` as duplicates and the best of them
+takes over when the winner's day is replaced without it. So landed rows = events + rejected rows, always.
+
+Files are landed in groups of whole days, each in one transaction: a reader sees a day before or after. An event that is
+the same before and after is not touched, so that nothing downstream is done again for it.
+"""
+
+from collections.abc import Iterator
+from datetime import date
+
+from sqlglot import exp
+
+from cdp_pipeline.config.model import Project
+from cdp_pipeline.errors import InputError
+from cdp_pipeline.events.files import read_file
+from cdp_pipeline.events.landing import (
+    EVERY_DAY,
+    SQL,
+    Days,
+    Plan,
+    Reading,
+    definition_of,
+    last_day,
+    plan_landing,
+    table_shape,
+    table_trees,
+)
+from cdp_pipeline.events.rows import SQL as ROWS
+from cdp_pipeline.events.rows import land_statement, shape_of
+from cdp_pipeline.progress import report
+from cdp_pipeline.sql.statements import Statement
+from cdp_pipeline.warehouse.base import Connection
+from cdp_pipeline.warehouse.stage import Due, Facts, Run, StageSpec, Work, stage
+
+ASSET = "cdp/customer_events"
+GROUP_BYTES = 64 << 20
+_Bound = dict[tuple[str, str], Statement]
+_TEMPORARY = ("landed", "scope", "replaced", "related", "contested", "contest", "unchanged", "touched_days")
+
+
+def customer_events_spec(project: Project) -> StageSpec:
+    """The stage that lands events; whether it is due follows from the landing folder, not from other stages."""
+    return StageSpec(ASSET, None, {"cdp": project.schema_name})
+
+
+def land_events(
+    connection: Connection, project: Project, run: Run, days: Days | None = None, plan: Plan | None = None
+) -> Facts:
+    """Lands what is new and changed, or replaces the days that were asked for.
+
+    Args:
+        connection: the warehouse.
+        project: the project.
+        run: the run that works.
+        days: the days to replace with what lies there now, nothing included; None: all that is new or changed.
+        plan: what to read, when it is known already.
+
+    Returns:
+        The figures of all that was landed, and of each day touched.
+
+    Raises:
+        InputError: a file cannot be read, or is of a day before the project's start; its group was not landed.
+        InvariantError: the counts do not add up; the group was not landed.
+    """
+    plan = plan_landing(connection, project, run, days) if plan is None else plan
+    total = Facts(ASSET, None, Due.CHANGES if plan.readings else Due.NOTHING)
+    total.metrics.update(vanished_files=len(plan.vanished), waiting_files=len(plan.waiting))
+    done = 0
+    statements: _Bound = {}
+    for group in _groups(plan.readings):
+        facts = _land_group(connection, project, run, days, group, statements, (done, len(plan.readings)))
+        done += len(group)
+        total.days.update(facts.days)
+        total.invariants.update({n: total.invariants.get(n, 0) + count for n, count in facts.invariants.items()})
+        for name, value in facts.metrics.items():
+            total.metrics[name] = total.metrics.get(name, 0.0) + value
+    return total
+
+
+def _groups(readings: list[Reading]) -> Iterator[list[Reading]]:
+    """Whole days together, up to about GROUP_BYTES; what is of several days comes as one last group."""
+    group: list[Reading] = []
+    for reading in readings:
+        full = sum(other.size for other in group) >= GROUP_BYTES
+        if group and full and reading.day is not None and reading.day != group[-1].day:
+            yield group
+            group = []
+        group.append(reading)
+    if group:
+        yield group
+
+
+def _land_group(
+    connection: Connection,
+    project: Project,
+    run: Run,
+    days: Days | None,
+    group: list[Reading],
+    statements: _Bound,
+    progress: tuple[int, int],
+) -> Facts:
+    with stage(connection, customer_events_spec(project), run) as work:
+        work.facts.due = Due.CHANGES
+        for name in _TEMPORARY:
+            work.run(ROWS["drop_landed"] if name == "landed" else SQL[f"drop_{name}"])
+        work.run(ROWS["make_landed"])
+        work.run(SQL["make_scope"])
+        for number, reading in enumerate(group):
+            report("landing", progress[0] + number, progress[1])
+            _read(work, project, days, reading, statements)
+        report("landing", progress[0] + len(group), progress[1])
+        _refuse_early_rows(work, project)
+        _decide(work)
+        _publish(work, project, days, group)
+        _measure(work)
+        for name in _TEMPORARY:
+            work.run(ROWS["drop_landed"] if name == "landed" else SQL[f"drop_{name}"])
+    return work.facts
+
+
+def _window(reading: Reading, days: Days | None) -> tuple[date, date]:
+    """The days of arrival whose rows a reading replaces."""
+    return (days.first, days.last) if days is not None and reading.day is None else EVERY_DAY
+
+
+def _read(work: Work, project: Project, days: Days | None, reading: Reading, statements: _Bound) -> None:
+    first, final = _window(reading, days)
+    work.run(SQL["add_to_scope"], source=reading.source, place=reading.place, first_day=first, final_day=final)
+    if reading.gone:
+        return
+    source = project.sources[reading.source]
+    values = {"landed_from": source.name, "place": reading.place, "last_day": last_day(project, work.current_run)}
+    values["day"] = reading.day if source.arrived_at is None else None
+    ends = {"first_day": first, "final_day": final if project.end is None else min(final, project.end)}
+    if reading.path is None:
+        shape = table_shape(work.connection, source)
+        work.run(SQL["drop_batch_view"])
+        day = exp.cast(exp.Literal.string(str(reading.day)), "date") if reading.day else exp.null()
+        work.run(SQL["table_batch"], table_trees(work.connection, source, shape) | {"day_read": day})
+        work.run(land_statement(work.connection, source, shape), **values, **ends)
+        work.run(SQL["drop_batch_view"])
+        return
+    for batch in read_file(reading.path):
+        work.connection.load("landing_batch", batch)
+        key = (source.name, str(batch.schema))
+        if key not in statements:
+            statements[key] = land_statement(work.connection, source, shape_of(batch.column_names))
+        work.run(statements[key], **values, **ends)
+        work.connection.unload("landing_batch")
+
+
+def _refuse_early_rows(work: Work, project: Project) -> None:
+    early = work.fetch(SQL["before_start"], start=project.start)
+    if early:
+        place, day, rows = early[0]
+        raise InputError(
+            f"{place} has {rows:,} rows that arrived on {day}, before the project's start. Set `start: {day}` in "
+            "project.yaml, or leave them out by `where`."
+        )
+
+
+def _decide(work: Work) -> None:
+    """Which row of each id is the event."""
+    for name in ("replaced_events", "related", "contested", "contest", "unchanged"):
+        work.run(SQL[name])
+
+
+def _publish(work: Work, project: Project, days: Days | None, group: list[Reading]) -> None:
+    number = work.number
+    removed = work.run(SQL["log_removed"], number=number)
+    work.run(SQL["remove_events"])
+    added = work.run(SQL["add_uncontested"], number=number) + work.run(SQL["add_winners"], number=number)
+    work.run(SQL["remove_rejected"])
+    work.run(SQL["remove_contested_duplicates"])
+    work.run(SQL["add_duplicates"])
+    work.run(SQL["add_rejected"])
+    work.run(SQL["remove_counts"])
+    work.run(SQL["add_counts"])
+    for reading in group:
+        partial = days is not None and reading.day is None
+        if reading.gone or not partial:
+            work.run(SQL["remove_file"], source=reading.source, place=reading.place)
+        if not reading.gone and not partial:
+            names = ("source", "place", "day", "fingerprint", "size", "modified")
+            values = {name: getattr(reading, name) for name in names}
+            definition = definition_of(project, project.sources[reading.source])
+            work.run(SQL["add_file"], **values, definition=definition, number=number)
+    work.measure(files=len(group), events_added=added, events_removed=removed)
+
+
+def _measure(work: Work) -> None:
+    work.run(SQL["touched_days"], number=work.number)
+    broken = 0
+    totals = {"landed_rows": 0, "rejected_rows": 0, "duplicates": 0}
+    for source, day, landed, events, rejected, duplicates in work.fetch(SQL["figures_by_day"]):
+        broken += landed != events + rejected
+        figures = work.facts.days.setdefault(day, {})
+        figures[f"{source} landed rows"] = landed
+        figures[f"{source} events"] = events
+        figures[f"{source} rejected rows"] = rejected
+        for name, value in (("landed_rows", landed), ("rejected_rows", rejected), ("duplicates", duplicates)):
+            totals[name] += value
+    work.measure(**totals)
+    work.facts.invariants["landed rows are events or rejected rows"] = broken
+    work.must_be_empty("every event once", SQL["doubled_events"])
+    work.must_be_empty("no landed event is missing", SQL["lost_events"])

@@ -1,0 +1,272 @@
+-- name: files
+select f.source, f.place, f.day, f.fingerprint, f.size, f.modified, f.definition from cdp.landed_files as f
+
+-- name: make_scope
+create temporary table scope (source text, place text, first_day date, final_day date)
+
+-- name: drop_scope
+drop table if exists scope
+
+-- name: add_to_scope
+insert into scope (source, place, first_day, final_day) values (:source, :place, :first_day, :final_day)
+
+-- name: replaced_events
+-- The events whose rows are read again or lie there no more. A row without a readable day goes with its file.
+create temporary table replaced as
+select e.event_id
+from cdp.customer_events as e
+join scope as s on s.source = e.landed_from and s.place = e.place
+where e.arrived_on between s.first_day and s.final_day
+
+-- name: related
+-- What the warehouse already holds of the ids at hand, outside the rows that are replaced.
+create temporary table related as
+with ids as (
+    select l.event_id from landed as l where l.reason is null
+    union all
+    select r.event_id from replaced as r
+),
+held as (
+    select 'event' as origin, e.event_id, e.arrived_on, e.landed_from, e.place, e.place_row, e.source_id,
+        e.source_event_id, e.type, e.version, e.event_time, e.payload
+    from cdp.customer_events as e
+    where e.event_id in (select i.event_id from ids as i)
+    union all
+    select 'duplicate' as origin, d.event_id, d.arrived_on, d.landed_from, d.place, d.place_row, d.source_id,
+        d.source_event_id, d.type, d.version, d.event_time, d.payload
+    from cdp.rejected_events as d
+    where d.reason = 'duplicate' and d.event_id in (select i.event_id from ids as i)
+)
+select h.*
+from held as h
+where not exists (
+    select 1 from scope as s
+    where s.source = h.landed_from and s.place = h.place and h.arrived_on between s.first_day and s.final_day
+)
+
+-- name: contested
+-- Ids for which there is more to decide than to take their one row.
+create temporary table contested as
+select c.event_id
+from (
+    select l.event_id, 1 as candidates from landed as l where l.reason is null
+    union all
+    select r.event_id, 1 as candidates from related as r
+    union all
+    select o.event_id, 2 as candidates from replaced as o
+) as c
+group by c.event_id
+having sum(c.candidates) > 1
+
+-- name: contest
+-- One event per event_id, whatever the order of processing: the least (arrived_on, source, place) wins.
+create temporary table contest as
+select c.*, row_number() over (
+    partition by c.event_id order by c.arrived_on, c.landed_from, c.place, c.place_row
+) as rank
+from (
+    select l.event_id, l.arrived_on, l.landed_from, l.place, l.place_row, l.source_id, l.source_event_id, l.type,
+        l.version, l.event_time, l.payload
+    from landed as l
+    where l.reason is null and l.event_id in (select i.event_id from contested as i)
+    union all
+    select r.event_id, r.arrived_on, r.landed_from, r.place, r.place_row, r.source_id, r.source_event_id, r.type,
+        r.version, r.event_time, r.payload
+    from related as r
+    where r.event_id in (select i.event_id from contested as i)
+) as c
+
+-- name: unchanged
+-- Events that stay as they are, so that nothing downstream is done again for them.
+create temporary table unchanged as
+select e.event_id
+from cdp.customer_events as e
+join contest as c on c.event_id = e.event_id and c.rank = 1
+where e.event_id in (select i.event_id from contested as i)
+    and e.arrived_on = c.arrived_on and e.landed_from = c.landed_from and e.place = c.place
+    and e.place_row = c.place_row and e.type = c.type and e.version = c.version and e.event_time = c.event_time
+    and e.source_id = c.source_id and e.source_event_id = c.source_event_id
+    and cast(e.payload as text) = cast(c.payload as text)
+
+-- name: log_removed
+insert into cdp.removed_events (event_id, arrived_on, removed_in)
+select e.event_id, e.arrived_on, :number
+from cdp.customer_events as e
+where e.event_id in (select i.event_id from contested as i)
+    and e.event_id not in (select u.event_id from unchanged as u)
+
+-- name: remove_events
+delete from cdp.customer_events as e
+where e.event_id in (select i.event_id from contested as i)
+    and e.event_id not in (select u.event_id from unchanged as u)
+
+-- name: add_uncontested
+insert into cdp.customer_events (
+    event_id, source_id, source_event_id, type, version, event_time, arrived_on, payload, landed_from, place, place_row,
+    landed_in
+)
+select l.event_id, l.source_id, l.source_event_id, l.type, l.version, l.event_time, l.arrived_on, l.payload,
+    l.landed_from, l.place, l.place_row, :number
+from landed as l
+where l.reason is null and l.event_id not in (select i.event_id from contested as i)
+
+-- name: add_winners
+insert into cdp.customer_events (
+    event_id, source_id, source_event_id, type, version, event_time, arrived_on, payload, landed_from, place, place_row,
+    landed_in
+)
+select c.event_id, c.source_id, c.source_event_id, c.type, c.version, c.event_time, c.arrived_on, c.payload,
+    c.landed_from, c.place, c.place_row, :number
+from contest as c
+where c.rank = 1 and c.event_id not in (select u.event_id from unchanged as u)
+
+-- name: remove_rejected
+delete from cdp.rejected_events as d
+using scope as s
+where s.source = d.landed_from and s.place = d.place
+    and (d.arrived_on is null or d.arrived_on between s.first_day and s.final_day)
+
+-- name: remove_contested_duplicates
+delete from cdp.rejected_events as d
+where d.reason = 'duplicate' and d.event_id in (select i.event_id from contested as i)
+
+-- name: add_duplicates
+insert into cdp.rejected_events (
+    arrived_on, source_id, location, reason, event_id, raw, landed_from, place, place_row, source_event_id, type,
+    version, event_time, payload
+)
+select c.arrived_on, c.source_id, c.place || ':' || cast(c.place_row as text), 'duplicate', c.event_id,
+    cast(cdp_object(
+        'id', c.source_event_id, 'type', c.type, 'version', c.version, 'time', cast(c.event_time as text),
+        'payload', c.payload
+    ) as text),
+    c.landed_from, c.place, c.place_row, c.source_event_id, c.type, c.version, c.event_time, c.payload
+from contest as c
+where c.rank > 1
+
+-- name: add_rejected
+insert into cdp.rejected_events (arrived_on, source_id, location, reason, raw, landed_from, place, place_row)
+select l.arrived_on, l.source_id, l.place || ':' || cast(l.place_row as text), l.reason, l.raw, l.landed_from, l.place,
+    l.place_row
+from landed as l
+where l.reason is not null
+
+-- name: remove_counts
+delete from cdp.landed_rows as r
+using scope as s
+where s.source = r.source and s.place = r.place
+    and (r.arrived_on is null or r.arrived_on between s.first_day and s.final_day)
+
+-- name: add_counts
+insert into cdp.landed_rows (source, place, arrived_on, landed_rows)
+select l.landed_from, l.place, l.arrived_on, count(*)
+from landed as l
+group by l.landed_from, l.place, l.arrived_on
+
+-- name: remove_file
+delete from cdp.landed_files as f where f.source = :source and f.place = :place
+
+-- name: add_file
+insert into cdp.landed_files (source, place, day, fingerprint, size, modified, definition, landed_in)
+values (:source, :place, :day, :fingerprint, :size, :modified, :definition, :number)
+
+-- name: before_start
+select l.place, l.arrived_on, count(*) as early_rows
+from landed as l
+where l.arrived_on < :start
+group by l.place, l.arrived_on
+order by l.place, l.arrived_on
+limit 1
+
+-- name: touched_days
+create temporary table touched_days as
+select distinct d.arrived_on
+from (
+    select l.arrived_on from landed as l
+    union all
+    select c.arrived_on from contest as c
+    union all
+    select r.arrived_on from cdp.removed_events as r where r.removed_in = :number
+) as d
+
+-- name: figures_by_day
+-- Landed rows are events or rejected rows: by source and day of arrival, of the days touched.
+with touched as (select t.arrived_on from touched_days as t),
+figures as (
+    select r.source, r.arrived_on, r.landed_rows, 0 as events, 0 as rejected, 0 as duplicates
+    from cdp.landed_rows as r
+    where r.arrived_on in (select t.arrived_on from touched as t) or r.arrived_on is null
+    union all
+    select e.landed_from, e.arrived_on, 0, count(*), 0, 0
+    from cdp.customer_events as e
+    where e.arrived_on in (select t.arrived_on from touched as t)
+    group by e.landed_from, e.arrived_on
+    union all
+    select d.landed_from, d.arrived_on, 0, 0, count(*), count(*) filter (where d.reason = 'duplicate')
+    from cdp.rejected_events as d
+    where d.arrived_on in (select t.arrived_on from touched as t) or d.arrived_on is null
+    group by d.landed_from, d.arrived_on
+)
+select f.source, f.arrived_on, cast(sum(f.landed_rows) as bigint) as landed_rows, cast(sum(f.events) as bigint) as events,
+    cast(sum(f.rejected) as bigint) as rejected, cast(sum(f.duplicates) as bigint) as duplicates
+from figures as f
+group by f.source, f.arrived_on
+order by f.source, f.arrived_on
+
+-- name: doubled_events
+select count(*)
+from (
+    select e.event_id
+    from cdp.customer_events as e
+    where e.event_id in (
+        select l.event_id from landed as l where l.reason is null union all select c.event_id from contest as c
+    )
+    group by e.event_id
+    having count(*) > 1
+) as doubled
+
+-- name: lost_events
+select count(*)
+from (select distinct l.event_id from landed as l where l.reason is null) as w
+left join cdp.customer_events as e on e.event_id = w.event_id
+where e.event_id is null
+
+-- name: drop_replaced
+drop table if exists replaced
+
+-- name: drop_related
+drop table if exists related
+
+-- name: drop_contested
+drop table if exists contested
+
+-- name: drop_contest
+drop table if exists contest
+
+-- name: drop_unchanged
+drop table if exists unchanged
+
+-- name: drop_touched_days
+drop table if exists touched_days
+
+-- name: table_days
+-- A source table's days of arrival with a fingerprint of each day's rows, whatever their order.
+select t.day, count(*) as day_rows, cdp_fingerprint(t.row_text) as fingerprint
+from (select :day as day, cast(:row as text) as row_text from :source_table as f) as t
+group by t.day
+order by t.day
+
+-- name: table_batch
+-- A day of a source table as a batch; a row's number is its place in the order of the rows' texts.
+create temporary view landing_batch as
+select t.*
+from (
+    select f.*,
+        row_number() over (order by cast(:row as text)) as cdp_place_row,
+        cast(null as text) as cdp_read_problem, cast(null as text) as cdp_broken
+    from :source_table as f
+    where :day is not distinct from :day_read
+) as t
+
+-- name: drop_batch_view
+drop view if exists landing_batch

@@ -1,0 +1,295 @@
+"""Landing files, found and read: NDJSON, CSV and Parquet; plain, .gz and .zst.
+
+A file is read into Arrow batches whose columns are the row's number in the file (`cdp_place_row`, from 1), what is wrong
+with the row as such (`cdp_read_problem`, mostly NULL), its text as it landed where it is broken (`cdp_broken`), and either the line
+(`cdp_line`, NDJSON) or the file's own columns. A broken row never ends the reading of a file; a file that is no file of its
+kind at all is an InputError.
+"""
+
+import csv
+import hashlib
+import io
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pacsv
+import pyarrow.parquet as pq
+
+from cdp_pipeline.config.model import Source
+from cdp_pipeline.errors import InputError
+
+BLOCK_BYTES = 32 << 20
+ROWS_PER_BATCH = 250_000
+_COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
+_FORMATS = {".ndjson": "ndjson", ".jsonl": "ndjson", ".json": "ndjson", ".csv": "csv", ".parquet": "parquet"}
+_DAY = r"(?P<day>\d{4}-\d{2}-\d{2})"
+# What PostgreSQL's jsonb refuses and other parsers let through; only such lines are parsed again, strictly.
+_SUSPECT = r"(?i)\\u0000|\\ud[89a-f]|[:\[,]\s*-?(nan|inf)"
+
+
+@dataclass(frozen=True)
+class LandingFile:
+    """A landing file: its path in the project, the day in it, its size and modification time."""
+
+    place: str
+    path: Path
+    day: date | None
+    size: int
+    modified: float
+
+
+def file_format(path: Path) -> tuple[str, str | None]:
+    """The format and the compression that a file's name tells.
+
+    Raises:
+        InputError: the name tells neither NDJSON nor CSV nor Parquet.
+    """
+    compression = _COMPRESSIONS.get(path.suffix.lower())
+    name = Path(path.stem) if compression else path
+    known = _FORMATS.get(name.suffix.lower())
+    if known is None:
+        raise InputError(
+            f"{path}: cannot tell what kind of file this is. Landing files end in {', '.join(sorted(_FORMATS))}, "
+            "each also with .gz or .zst; take other files out of the pattern in `files`."
+        )
+    return known, compression
+
+
+def find_files(folder: Path, source: Source) -> list[LandingFile]:
+    """The files that lie under a source's pattern now, by path; hidden files and folders do not count.
+
+    Raises:
+        InputError: a folder stands where the day should be, and is no day.
+    """
+    pattern = source.files or ""
+    matcher = _pattern(pattern)
+    found = []
+    for path in sorted(folder.glob(pattern.replace("{day}", "*"))):
+        place = path.relative_to(folder).as_posix()
+        if not path.is_file() or any(part.startswith(".") for part in Path(place).parts):
+            continue
+        stat = path.stat()
+        found.append(LandingFile(place, path, _day(matcher, place, pattern), stat.st_size, stat.st_mtime))
+    return found
+
+
+def _pattern(pattern: str) -> re.Pattern[str]:
+    text = re.escape(pattern).replace(re.escape("{day}"), "{day}").replace(r"\*\*/", "(.*/)?").replace(r"\*", "[^/]*")
+    return re.compile(text.replace(r"\?", "[^/]").replace("{day}", "(?P<day>[^/]*)"))
+
+
+def _day(matcher: re.Pattern[str], place: str, pattern: str) -> date | None:
+    if "{day}" not in pattern:
+        return None
+    match = matcher.fullmatch(place)
+    text = match["day"] if match else ""
+    try:
+        if not re.fullmatch(_DAY, text):
+            raise ValueError(text)
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise InputError(
+            f"{place}: `{text}` stands where the day of arrival should be. Days are written like 2026-01-31; the "
+            f"pattern is `{pattern}`."
+        ) from error
+
+
+def fingerprint(path: Path) -> str:
+    """SHA-256 of a file's content."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def read_file(path: Path) -> Iterator[pa.Table]:
+    """Reads a file in batches.
+
+    Raises:
+        InputError: the file cannot be read at all.
+    """
+    kind, compression = file_format(path)
+    if path.stat().st_size == 0:
+        return
+    try:
+        with pa.input_stream(path, compression=compression) as stream:
+            if kind == "parquet":
+                yield from _read_parquet(stream)
+            else:
+                yield from _read_text(stream, None if kind == "ndjson" else csv_header(path))
+    except (pa.ArrowException, OSError, EOFError) as error:
+        raise InputError(
+            f"{path}: cannot be read as {kind}: {str(error).splitlines()[0]} Mend the file or take it away; nothing of "
+            "this landing was kept."
+        ) from error
+
+
+def csv_header(path: Path) -> list[str]:
+    """The names of a CSV file's columns.
+
+    Raises:
+        InputError: it has none, one of them is empty, or two are equal.
+    """
+    with pa.input_stream(path, compression=file_format(path)[1]) as stream:
+        text = stream.read(1 << 20).decode("utf-8-sig", errors="replace")
+    names = next(csv.reader(io.StringIO(text, newline="")), [])
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice or not all(names):
+        raise InputError(f"{path}: its header {f'names `{twice[0]}` twice' if twice else 'has a column without a name'}.")
+    return names
+
+
+def parquet_schema(path: Path) -> pa.Schema:
+    """The columns of a Parquet file, compressed as a whole or not."""
+    with pa.input_stream(path, compression=file_format(path)[1]) as stream:
+        return pq.read_schema(pa.BufferReader(stream.read()))
+
+
+class _Numbering:
+    """Gives each good record its number, leaving out those of broken ones; a CSV's header is record 1."""
+
+    def __init__(self, first: int, lines: bool) -> None:
+        self._next = first
+        self._lines = lines
+        self.broken: dict[int, tuple[str, str]] = {}
+
+    def skip(self, row: pacsv.InvalidRow) -> str:
+        """Notes a broken record; pyarrow calls it while it parses the block that holds the record."""
+        what = f"invalid: {row.actual_columns} fields where the header has {row.expected_columns}"
+        what = "invalid: broken JSON" if self._lines else what
+        self.broken[row.number] = (what, row.text)
+        return "skip"
+
+    def numbers(self, count: int) -> pa.Array:
+        """The numbers of the next good records."""
+        numbers = []
+        while len(numbers) < count:
+            if self._next not in self.broken:
+                numbers.append(self._next)
+            self._next += 1
+        return pa.array(numbers, pa.int64())
+
+    def broken_rows(self, columns: list[str]) -> pa.Table:
+        """The broken records as a batch with the file's columns, all NULL."""
+        rows = sorted((number, what, text) for number, (what, text) in self.broken.items())
+        return pa.table(
+            {
+                "cdp_place_row": pa.array([row[0] for row in rows], pa.int64()),
+                "cdp_read_problem": pa.array([row[1] for row in rows], pa.string()),
+                "cdp_broken": pa.array([row[2].replace("\x00", "\ufffd") for row in rows], pa.string()),
+            }
+            | {name: pa.nulls(len(rows), pa.string()) for name in columns}
+        )
+
+
+def _read_text(stream: pa.NativeFile, header: list[str] | None) -> Iterator[pa.Table]:
+    """Reads lines (`header` is None) or CSV records, all as text; in CSV empty = NULL."""
+    lines = header is None
+    columns = ["cdp_line"] if header is None else header
+    numbering = _Numbering(1 if lines else 2, lines)
+    reader = pacsv.open_csv(
+        stream,
+        read_options=pacsv.ReadOptions(
+            use_threads=False, block_size=BLOCK_BYTES, column_names=columns, skip_rows=0 if lines else 1
+        ),
+        parse_options=pacsv.ParseOptions(
+            delimiter="\x01" if lines else ",",
+            quote_char=False if lines else '"',
+            newlines_in_values=not lines,
+            ignore_empty_lines=not lines,
+            invalid_row_handler=numbering.skip,
+        ),
+        convert_options=pacsv.ConvertOptions(
+            column_types=dict.fromkeys(columns, pa.binary()), null_values=[""], strings_can_be_null=not lines
+        ),
+    )
+    for batch in reader:
+        yield _text_batch(batch, numbering.numbers(batch.num_rows), lines)
+    if numbering.broken:
+        yield numbering.broken_rows(columns)
+
+
+def _text_batch(batch: pa.RecordBatch, numbers: pa.Array, lines: bool) -> pa.Table:
+    problems: dict[int, str] = {}
+    columns = {name: _decode(column, problems) for name, column in zip(batch.schema.names, batch.columns, strict=True)}
+    if lines:
+        _find_strict_problems(columns["cdp_line"], problems)
+    problem = pa.array([problems.get(row) for row in range(batch.num_rows)], pa.string()) if problems else None
+    table = pa.table(
+        {
+            "cdp_place_row": numbers,
+            "cdp_read_problem": pa.nulls(batch.num_rows, pa.string()) if problem is None else problem,
+            "cdp_broken": columns["cdp_line"] if lines else pa.nulls(batch.num_rows, pa.string()),
+        }
+        | columns
+    )
+    return table.filter(pc.not_equal(pc.utf8_trim_whitespace(table["cdp_line"]), "")) if lines else table
+
+
+def _decode(raw: pa.Array, problems: dict[int, str]) -> pa.Array:
+    """Text out of bytes; what is not UTF-8, or holds a NUL, is noted as a problem of its row."""
+    try:
+        text = raw.cast(pa.string())
+        if not pc.any(pc.match_substring(text, "\x00")).as_py():
+            return text
+    except pa.ArrowInvalid:
+        pass
+    texts = []
+    for row, value in enumerate(raw.to_pylist()):
+        decoded = None if value is None else value.decode("utf-8", errors="replace")
+        if decoded is not None and decoded.encode() != value:
+            problems[row] = "invalid: not UTF-8"
+        elif decoded is not None and "\x00" in decoded:
+            problems[row] = "invalid: holds \\u0000"
+        texts.append(None if decoded is None else decoded.replace("\x00", "\ufffd"))
+    return pa.array(texts, pa.string())
+
+
+def _find_strict_problems(lines: pa.Array, problems: dict[int, str]) -> None:
+    for row in pc.indices_nonzero(pc.match_substring_regex(lines, _SUSPECT)).to_pylist():
+        problem = _strict_problem(lines[row].as_py())
+        if problem is not None:
+            problems.setdefault(row, problem)
+
+
+def _strict_problem(line: str) -> str | None:
+    try:
+        value = json.loads(line, parse_constant=_refuse_constant)
+    except ValueError:
+        return "invalid: broken JSON"
+    text = json.dumps(value, ensure_ascii=False)
+    if "\\u0000" in text and _holds_nul(value):
+        return "invalid: holds \\u0000"
+    if re.search("[\ud800-\udfff]", text):
+        return "invalid: broken JSON (half a surrogate pair)"
+    return None
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON")
+
+
+def _holds_nul(value: object) -> bool:
+    if isinstance(value, str):
+        return "\x00" in value
+    if isinstance(value, dict):
+        return any(_holds_nul(key) or _holds_nul(item) for key, item in value.items())
+    return isinstance(value, list) and any(_holds_nul(item) for item in value)
+
+
+def _read_parquet(stream: pa.NativeFile) -> Iterator[pa.Table]:
+    """The file's own columns and types."""
+    source = stream if stream.seekable() else pa.BufferReader(stream.read())
+    first = 1
+    for batch in pq.ParquetFile(source).iter_batches(ROWS_PER_BATCH):
+        nothing = pa.nulls(batch.num_rows, pa.string())
+        numbers = pa.array(range(first, first + batch.num_rows), pa.int64())
+        first += batch.num_rows
+        yield pa.table(
+            {"cdp_place_row": numbers, "cdp_read_problem": nothing, "cdp_broken": nothing}
+            | dict(zip(batch.schema.names, batch.columns, strict=True))
+        )

@@ -1,0 +1,220 @@
+"""How the rows of a landing file or a source table become candidates for events.
+
+A source's expressions are bound to what a row is: in NDJSON a bare name is a key of the line (`row->>'name'`, in
+`payload` `row->'name'`), elsewhere a column. `row` is the whole row as jsonb. What an expression cannot work out for a
+row (a bad cast) is NULL there, and the row is rejected for the want of it; it never ends the landing.
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlglot import exp
+
+from cdp_pipeline.config.model import Source
+from cdp_pipeline.errors import SqlError
+from cdp_pipeline.sql.expressions import bind_columns, parse_expression, unknown_column
+from cdp_pipeline.sql.forms import rewrite_up
+from cdp_pipeline.sql.json_paths import hoist_paths
+from cdp_pipeline.sql.statements import Statement, Statements
+from cdp_pipeline.warehouse.base import Connection, type_class
+
+SQL = Statements(__package__, "rows.sql")
+OWN_COLUMNS = ("cdp_place_row", "cdp_read_problem", "cdp_broken", "cdp_line")
+DEFAULT_VERSION = "1-0-0"
+
+_ROW = exp.column("cdp_row", table="f")
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What rows look like: lines of NDJSON (`columns` is None), or the names of a file's or table's columns."""
+
+    columns: tuple[str, ...] | None
+
+    @property
+    def lines(self) -> bool:
+        """Whether rows are lines of NDJSON."""
+        return self.columns is None
+
+
+def shape_of(names: Sequence[str]) -> Shape:
+    """The shape of a batch with these columns."""
+    own = tuple(name for name in names if name not in OWN_COLUMNS)
+    return Shape(None if "cdp_line" in names else own)
+
+
+def source_definition(source: Source) -> str:
+    """A hash of all that decides what the source's rows become."""
+    text = json.dumps(source.model_dump(mode="json"), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def bind(text: str, shape: Shape, *, as_json: bool = False, missing: bool = True) -> exp.Expression:
+    """Binds one expression of a source to rows of a shape.
+
+    Args:
+        text: the user's expression.
+        shape: what rows look like.
+        as_json: whether a bare name in NDJSON is jsonb (in `payload`) rather than text.
+        missing: whether a column that this file does not have is NULL; if not, it is an error.
+
+    Raises:
+        SqlError: the expression is not allowed, or reads a column that is not there.
+    """
+
+    def resolve(column: exp.Column) -> exp.Expression:
+        if column.name == "row" and "row" not in (shape.columns or ()):
+            return whole_row(shape)
+        if shape.columns is None:
+            form = "cdp_path" if as_json and isinstance(column.parent, (type(None), exp.Paren)) else "cdp_path_text"
+            return exp.Anonymous(this=form, expressions=[_ROW.copy(), exp.Literal.string(column.name)])
+        name = _column_named(column.name, shape.columns)
+        if name is not None:
+            return exp.column(exp.to_identifier(name, quoted=True), table="f")
+        if not missing:
+            raise unknown_column(column.name, [*shape.columns, "row"])
+        return exp.cast(exp.null(), "text")
+
+    return rewrite_up(bind_columns(parse_expression(text), resolve), _try_json)
+
+
+def _column_named(name: str, columns: Sequence[str]) -> str | None:
+    if name in columns:
+        return name
+    alike = [column for column in columns if column.lower() == name.lower()]
+    return alike[0] if len(alike) == 1 else None
+
+
+def _try_json(node: exp.Expression) -> exp.Expression:
+    if isinstance(node, exp.Cast) and node.to.this in (exp.DType.JSON, exp.DType.JSONB):
+        return exp.func("cdp_try_json", node.this)
+    return node
+
+
+def whole_row(shape: Shape) -> exp.Expression:
+    """The whole row as jsonb."""
+    if shape.columns is None:
+        return _ROW.copy()
+    pairs = [
+        part
+        for name in shape.columns
+        for part in (exp.Literal.string(name), exp.column(exp.to_identifier(name, quoted=True), table="f"))
+    ]
+    return exp.Anonymous(this="cdp_object", expressions=pairs)
+
+
+def land_statement(connection: Connection, source: Source, shape: Shape) -> Statement:
+    """The statement that turns the rows of `landing_batch` into rows of `landed`.
+
+    Its values are `landed_from`, `place`, `last_day`, `first_day`, `final_day`, and `day`, which is NULL where the rows
+    say their own day of arrival.
+
+    Args:
+        connection: tells the types of the expressions over the columns of `landing_batch`.
+        source: whose rows they are.
+        shape: what they look like.
+    """
+    event = source.event
+    arrived = exp.cast(exp.Placeholder(this="day"), "date") if source.arrived_at is None else None
+    payload = whole_row(shape) if event.payload is None else bind(event.payload, shape, as_json=True)
+    trees = {
+        "arrived_on": arrived if arrived is not None else bind(source.arrived_at or "null", shape),
+        "source_id": exp.null() if event.source is None else bind(event.source, shape),
+        "source_event_id": _id(event.id, shape),
+        "type": bind(event.type, shape),
+        "version": exp.null() if event.version is None else bind(event.version, shape),
+        "event_time": bind(event.time, shape),
+        "payload": payload,
+        "passes": exp.true() if source.where is None else bind(source.where, shape),
+    }
+    hoisted = hoist_paths(list(trees.values()), _ROW, "cdp")
+    lists = dict(hoisted.lists)
+    places = {
+        "texts": _on_g(lists.get("cdp_texts", exp.null())),
+        "jsons": _on_g(lists.get("cdp_jsons", exp.null())),
+        "row": _parsed_line() if shape.lines else exp.null(),
+        "lines": exp.true() if shape.lines else exp.false(),
+        "raw": _raw(shape),
+    }
+    trees = dict(zip(trees, hoisted.trees, strict=True))
+    typed = _Typed(connection, places)
+    for name in ("source_id", "source_event_id", "type", "version"):
+        trees[name] = exp.cast(typed.as_text(trees[name]), "text")
+    trees["event_time"] = typed.as_time(trees["event_time"])
+    if arrived is None:
+        trees["arrived_on"] = exp.cast(typed.as_time(trees["arrived_on"]), "date")
+    trees["payload"] = typed.as_payload(trees["payload"])
+    trees = {name: _forgiving(tree) for name, tree in trees.items()}
+    bound = SQL["land_batch"].bind({}, **trees, **places)
+    digest = hashlib.sha256(bound.tree.sql().encode()).hexdigest()[:16]
+    return Statement(f"{bound.name}.{source.name}.{digest}", bound.tree)
+
+
+def _id(text: str | None, shape: Shape) -> exp.Expression:
+    if text is None:
+        whole = exp.column("cdp_line", table="f") if shape.lines else exp.cast(whole_row(shape), "text")
+        return exp.func("md5", whole)
+    if text.strip().lower() == "none":
+        row = exp.cast(exp.column("cdp_place_row", table="f"), "text")
+        return exp.DPipe(this=exp.DPipe(this=exp.Placeholder(this="place"), expression=exp.Literal.string(":")), expression=row)
+    return bind(text, shape)
+
+
+def _raw(shape: Shape) -> exp.Expression:
+    if shape.lines:
+        return exp.column("cdp_broken", table="f")
+    return exp.func("coalesce", exp.column("cdp_broken", table="f"), exp.cast(whole_row(shape), "text"))
+
+
+def _parsed_line() -> exp.Expression:
+    parsed = exp.func("cdp_try_json", exp.column("cdp_line", table="a"))
+    return exp.Case().when(exp.column("cdp_read_problem", table="a").is_(exp.null()), parsed)
+
+
+def _on_g(tree: exp.Expression) -> exp.Expression:
+    return rewrite_up(
+        tree.copy(), lambda node: exp.column("cdp_row", table="g") if isinstance(node, exp.Column) else node
+    )
+
+
+def _forgiving(tree: exp.Expression) -> exp.Expression:
+    """The tree, or NULL where it is an error for a row; only where it can be one."""
+    casts = any(node.to.this is not exp.DType.TEXT for node in tree.find_all(exp.Cast))
+    calls = any(node.name.lower() in ("cdp_whole", "cdp_divide") for node in tree.find_all(exp.Anonymous))
+    return exp.func("cdp_try", tree) if casts or calls or tree.find(exp.Add, exp.Sub, exp.Mul, exp.Substring) else tree
+
+
+class _Typed:
+    """Turns expressions of whatever type into what an event needs."""
+
+    def __init__(self, connection: Connection, places: dict[str, exp.Expression]) -> None:
+        self._connection = connection
+        self._places = places
+
+    def type_of(self, tree: exp.Expression) -> str:
+        """The class of an expression's type."""
+        inner = SQL["describe_batch"].bind({}, value=tree, **self._places)
+        described = self._connection.describe(Statement(inner.name, inner.tree, cached=False))
+        return type_class(described[0][1], self._connection.dialect)
+
+    def as_text(self, tree: exp.Expression) -> exp.Expression:
+        """Text: of a jsonb string its content."""
+        return exp.func("cdp_text", tree) if self.type_of(tree) == "json" else tree
+
+    def as_time(self, tree: exp.Expression) -> exp.Expression:
+        """A timestamptz; text is read as ISO 8601, without a zone UTC."""
+        kind = self.type_of(tree)
+        if kind == "time":
+            return exp.cast(tree, "timestamptz")
+        return exp.func("cdp_try_time", exp.func("cdp_text", tree) if kind == "json" else exp.cast(tree, "text"))
+
+    def as_payload(self, tree: exp.Expression) -> exp.Expression:
+        """A jsonb: text is parsed; nothing at all and JSON null are an empty object."""
+        kind = self.type_of(tree)
+        value = tree if kind == "json" else exp.func("cdp_try_json" if kind == "text" else "cdp_to_json", tree)
+        nothing = tree.copy().is_(exp.null())
+        if kind == "json":
+            nothing = exp.or_(nothing, exp.func("cdp_json_kind", tree.copy()).eq("null"))
+        return exp.Case().when(nothing, exp.func("cdp_try_json", exp.Literal.string("{}"))).else_(value)

@@ -1,0 +1,83 @@
+"""Named SQL statements, kept whole in `.sql` files beside the stage that runs them.
+
+A file holds statements in PostgreSQL's dialect, each under a line `-- name: what_it_does`. Tables are mentioned by their
+placeholders (`cdp.customer_events`, `kind.entity_map`) and aliased; scalar values are `:named` and reach the engine as
+parameters of the driver, never as text; what depends on the project (a list of columns, a condition) is a `:named`
+place too, bound to a tree.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.resources import files
+
+import sqlglot
+from sqlglot import exp
+
+_NAME = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Statement:
+    """A statement with its name; `tree` is never changed in place."""
+
+    name: str
+    tree: exp.Expression = field(repr=False, compare=False)
+    schemas: tuple[tuple[str, str], ...] = ()
+    cached: bool = True
+
+    def bind(self, schemas: Mapping[str, str], **trees: exp.Expression) -> "Statement":
+        """Puts real schemas in the place of `cdp` and `kind`, and trees in the place of `:names`."""
+        return Statement(self.name, _replace(self.tree, dict(schemas), trees), tuple(schemas.items()), self.cached and not trees)
+
+
+def _replace(tree: exp.Expression, schemas: Mapping[str, str], trees: Mapping[str, exp.Expression]) -> exp.Expression:
+    tree = tree.copy()
+    for table in list(tree.find_all(exp.Table)):
+        if table.db in schemas:
+            table.set("db", exp.to_identifier(schemas[table.db], quoted=True))
+    for place in list(tree.find_all(exp.Placeholder)):
+        if place.name in trees:
+            place.replace(trees[place.name].copy())
+    return tree
+
+
+class Statements:
+    """The statements of one `.sql` file, parsed when first asked for."""
+
+    def __init__(self, package: str, file: str) -> None:
+        self._package = package
+        self._file = file
+
+    def __getitem__(self, name: str) -> Statement:
+        """The statement of that name.
+
+        Raises:
+            KeyError: the file has no statement of that name.
+        """
+        return _load(self._package, self._file)[name]
+
+    def names(self) -> list[str]:
+        """The names of all statements, in the order of the file."""
+        return list(_load(self._package, self._file))
+
+
+@cache
+def _load(package: str, file: str) -> dict[str, Statement]:
+    parts = _NAME.split(files(package).joinpath(file).read_text(encoding="utf-8"))[1:]
+    prefix = file.removesuffix(".sql")
+    return {
+        name: Statement(f"{prefix}.{name}", sqlglot.parse_one(text, read="postgres"))
+        for name, text in zip(parts[::2], parts[1::2], strict=True)
+    }
+
+
+def statement(name: str, text: str) -> Statement:
+    """A statement written in Python, for one that depends on the project too much to stand in a file."""
+    return Statement(name, sqlglot.parse_one(text, read="postgres"), cached=False)
+
+
+def from_tree(name: str, tree: exp.Expression) -> Statement:
+    """A statement that was built as a tree."""
+    return Statement(name, tree, cached=False)

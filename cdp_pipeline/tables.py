@@ -1,0 +1,388 @@
+"""Every table, once, in the order in which data flows: its name, what one row of it means, its columns.
+
+Tables of `CDP` are shared by all entity kinds and stand in the project's shared schema; tables of `KIND` exist once for
+each entity kind, in the schema of the kind. Types are PostgreSQL's; each engine renders its own. A table that is not
+`public` is a helper: a cursor, a queue, a log of what was taken away. All times are UTC.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+CDP = "cdp"
+KIND = "kind"
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column: its name, its PostgreSQL type, what it means."""
+
+    name: str
+    type: str
+    meaning: str = ""
+    public: bool = True
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table: where it stands, what one row means, its columns in order."""
+
+    scope: str
+    name: str
+    row_means: str
+    columns: tuple[Column, ...]
+    public: bool = True
+    daily: bool = False
+
+    @property
+    def placeholder(self) -> str:
+        """The name under which statements mention the table, such as `kind.entity_map`."""
+        return f"{self.scope}.{self.name}"
+
+    def public_columns(self) -> Iterator[Column]:
+        """The columns that users may rely on."""
+        return (column for column in self.columns if column.public)
+
+
+def _columns(text: str) -> tuple[Column, ...]:
+    """Reads `name type: meaning` lines; a name that starts with `+` is a helper column."""
+    columns = []
+    for line in filter(None, (line.strip() for line in text.splitlines())):
+        definition, _, meaning = line.partition(":")
+        name, _, type_name = definition.partition(" ")
+        columns.append(Column(name.lstrip("+"), type_name.strip(), meaning.strip(), not name.startswith("+")))
+    return tuple(columns)
+
+
+CUSTOMER_EVENTS = Table(
+    CDP,
+    "customer_events",
+    "an event, for ever",
+    _columns("""
+        event_id uuid: hash of source_id and source_event_id
+        source_id text: what the source calls itself: its name, or the value of its `source` expression
+        source_event_id text: the id that the source gave the event
+        type text: the kind of event, such as order_completed
+        version text: the version of the event's schema
+        event_time timestamptz: when it happened
+        arrived_on date: the day on which it landed
+        payload jsonb: what the event says
+        +landed_from text: the source of the project file that brought it
+        +place text: the file or table that holds its row
+        +place_row bigint: its row there, from 1
+        +landed_in bigint: the number of the landing that brought it
+    """),
+    daily=True,
+)
+REJECTED_EVENTS = Table(
+    CDP,
+    "rejected_events",
+    "a landed row that is no event",
+    _columns("""
+        arrived_on date: the day on which it landed; NULL when the row does not say a readable one
+        source_id text: the source of the project file, or what a duplicate calls its source
+        location text: file (or table) and row
+        reason text: why it is no event: invalid…, duplicate
+        event_id uuid: the event that it duplicates
+        raw text: the row as it landed
+        +landed_from text: the source of the project file that brought it
+        +place text: the file or table that holds its row
+        +place_row bigint: its row there, from 1
+        +source_event_id text: of a duplicate, so that it can take over
+        +type text: of a duplicate
+        +version text: of a duplicate
+        +event_time timestamptz: of a duplicate
+        +payload jsonb: of a duplicate
+    """),
+)
+RUNS = Table(
+    CDP,
+    "runs",
+    "a run",
+    _columns("""
+        run text: the run's id in Dagster
+        seq_no bigint: an increasing number
+        as_of timestamptz: what now() meant
+        project_hash text: the project file that was in force
+        days text: the days that were asked for; empty for all that was new
+        status text: started, done or failed
+        started_at timestamptz: when it got the writer's lock
+        seconds double precision: how long it held it
+        +pid bigint: the process that ran it
+    """),
+)
+METRICS = Table(
+    CDP,
+    "metrics",
+    "one figure of one run",
+    _columns("""
+        run text: the run's id in Dagster
+        stage text: the asset that the figure tells about
+        entity text: the entity kind; empty for what all share
+        metric text: the name of the figure
+        value double precision: the figure
+        measured_at timestamptz: when it was taken
+    """),
+)
+LANDED_FILES = Table(
+    CDP,
+    "landed_files",
+    "a landing file (or a day of a source table) as it was when it was last read",
+    _columns("""
+        source text: the source of the project file
+        place text: the file's path in the project, or the table's name and day
+        day date: the day in the file's path; NULL for a file of several days
+        fingerprint text: hash of the content
+        size bigint: bytes, 0 for a table
+        modified double precision: modification time of the file, seconds since 1970
+        definition text: hash of the source's definition that read it
+        landed_in bigint: the number of the landing that read it
+    """),
+    public=False,
+)
+LANDED_ROWS = Table(
+    CDP,
+    "landed_rows",
+    "how many rows of a file belong to a day of arrival",
+    _columns("""
+        source text: the source of the project file
+        place text: the file's path in the project, or the table's name and day
+        arrived_on date: the day of arrival; NULL for rows that do not say a readable one
+        landed_rows bigint: rows that passed the source's `where`, broken ones included
+    """),
+    public=False,
+)
+REMOVED_EVENTS = Table(
+    CDP,
+    "removed_events",
+    "an event that was taken away or replaced",
+    _columns("""
+        event_id uuid: the event
+        arrived_on date: the day it was stored under
+        removed_in bigint: the number of the landing that took it away
+    """),
+    public=False,
+)
+SEQUENCE = Table(CDP, "sequence", "the last number given to a transaction", _columns("number bigint"), public=False)
+STAGES = Table(
+    CDP,
+    "stages",
+    "how far a stage has read, and by which definition",
+    _columns("""
+        stage text: the asset, such as customer/entity_map
+        cursor bigint: the number of the transaction in which it last took in what its inputs had changed
+        changed_in bigint: the number of the transaction that last changed its output
+        rebuilt_in bigint: the number of the transaction that last wrote its output anew as a whole
+        definition text: hash of the part of the project that it works by
+    """),
+    public=False,
+)
+SCHEMAS = Table(
+    CDP,
+    "schemas",
+    "a schema that this project made",
+    _columns("""
+        name text: the schema
+        project text: the project's name
+    """),
+    public=False,
+)
+
+EVENT_IDENTIFIERS = Table(
+    KIND,
+    "event_identifiers",
+    "an event with at least one identifier",
+    _columns("""
+        event_id uuid: the event
+        arrived_on date: the day on which it landed
+        event_time timestamptz: when it happened
+        anchor_id uuid: its most important identifier
+        identifier_ids uuid[]: all its identifiers by importance, the anchor among them
+        +changed_in bigint: the number of the transaction that wrote the row
+    """),
+    daily=True,
+)
+REMOVED_IDENTIFIERS = Table(
+    KIND,
+    "removed_event_identifiers",
+    "a row of event_identifiers that was taken away or replaced",
+    _columns("""
+        event_id uuid: the event
+        arrived_on date: the day it was stored under
+        identifier_ids uuid[]: what it held
+        removed_in bigint: the number of the transaction that took it away
+    """),
+    public=False,
+)
+IDENTIFIER_VALUES = Table(
+    KIND,
+    "identifier_values",
+    "the value behind an identifier_id",
+    _columns("""
+        identifier_id uuid: hash of type and value
+        identifier_type text: such as email
+        value text: normalised
+    """),
+    public=False,
+)
+IDENTIFIER_SIGHTINGS = Table(
+    KIND,
+    "identifier_sightings",
+    "an identifier on a day of arrival",
+    _columns("""
+        arrived_on date: the day of arrival
+        identifier_id uuid: the identifier
+        first_seen timestamptz: the earliest event_time
+        last_seen timestamptz: the latest event_time
+        events bigint: in how many events
+        first_event_id uuid: the earliest event
+    """),
+    public=False,
+    daily=True,
+)
+IDENTIFIERS = Table(
+    KIND,
+    "identifiers",
+    "an identifier in use",
+    _columns("""
+        identifier_id uuid: hash of type and value
+        identifier_type text: such as email
+        value text: normalised
+        first_seen timestamptz: the earliest event_time
+        last_seen timestamptz: the latest event_time
+        events bigint: in how many events
+        +priority integer: the place of its type in the project file, 0 the most important
+        +first_event_id uuid: the earliest event
+    """),
+)
+IDENTITY_GRAPH = Table(
+    KIND,
+    "identity_graph",
+    "a link: two identifiers seen together, per day of arrival",
+    _columns("""
+        arrived_on date: the day of arrival
+        identifier_id uuid: the more important end
+        other_id uuid: the other end
+        kind text: anchor: the anchor with another identifier of its event; next: neighbours by importance
+        first_seen timestamptz: the earliest event_time
+        last_seen timestamptz: the latest event_time
+        events bigint: in how many events
+        first_event_id uuid: the earliest event
+    """),
+    daily=True,
+)
+TOUCHED_IDENTIFIERS = Table(
+    KIND,
+    "touched_identifiers",
+    "a queue: an identifier that came, went, or gained or lost a link",
+    _columns("""
+        identifier_id uuid: the identifier
+        trigger_event_id uuid: the event that caused it, where there is one
+    """),
+    public=False,
+)
+ENTITIES = Table(
+    KIND,
+    "entities",
+    "an entity id ever issued (the registry)",
+    _columns("""
+        entity_id uuid: hash of kind, founder and ordinal
+        key_id uuid: the identifier that it follows; NULL: retired
+        founder_id uuid: the identifier that it was issued for
+        ordinal bigint: which of the founder's ids it is, from 0
+        issued_in bigint: an increasing number
+        erased_at timestamptz: when the person was erased
+    """),
+)
+ENTITY_MAP = Table(
+    KIND,
+    "entity_map",
+    "whose an identifier is, and when",
+    _columns("""
+        identifier_id uuid: the identifier
+        valid_from timestamptz: from when, included; NULL: always
+        valid_to timestamptz: until when, excluded; NULL: for ever
+        entity_id uuid: the entity
+    """),
+)
+ENTITY_CHANGES = Table(
+    KIND,
+    "entity_changes",
+    "one change of the map",
+    _columns("""
+        change_id bigint: an increasing number
+        run text: the run that published it
+        identifier_id uuid: the identifier that changed hands
+        from_entity_id uuid: whose it was; NULL: nobody's
+        to_entity_id uuid: whose it is; NULL: it is in use no more
+        valid_from timestamptz: the span of time concerned; NULL: always
+        valid_to timestamptz: its end, excluded; NULL: for ever
+        kind text: new, merge, split, move or remove
+        reason text: why, in words
+        trigger_event_id uuid: the event that caused it, where there is one
+        changed_at timestamptz: when it was published
+    """),
+)
+STITCHED_EVENTS = Table(
+    KIND,
+    "stitched_events",
+    "an event and whose it is now",
+    _columns("""
+        event_id uuid: the event
+        arrived_on date: the day on which it landed
+        event_time timestamptz: when it happened
+        anchor_id uuid: its most important identifier; NULL: it has none
+        entity_id uuid: whose it is; NULL: nobody's
+        stitched timestamptz: when that was last worked out; set it to NULL to have it done again
+    """),
+)
+REPLAYS = Table(
+    KIND,
+    "replays",
+    "one replay",
+    _columns("""
+        replay_id bigint: an increasing number
+        run text: the run that did it
+        started_at timestamptz: when it began
+        seconds double precision: how long it took
+        changes bigint: changes of the map that it followed
+        events_rekeyed bigint: events that changed hands
+        entities_touched bigint: entities that gained or lost events
+        from_change bigint: the first change followed
+        to_change bigint: the last change followed
+    """),
+)
+DIRTY_ENTITIES = Table(
+    KIND,
+    "dirty_entities",
+    "a queue: an entity that gained or lost events, or whose key changed",
+    _columns("entity_id uuid: the entity"),
+    public=False,
+)
+
+SHARED = (
+    CUSTOMER_EVENTS,
+    REJECTED_EVENTS,
+    RUNS,
+    METRICS,
+    LANDED_FILES,
+    LANDED_ROWS,
+    REMOVED_EVENTS,
+    SEQUENCE,
+    STAGES,
+    SCHEMAS,
+)
+OF_A_KIND = (
+    EVENT_IDENTIFIERS,
+    REMOVED_IDENTIFIERS,
+    IDENTIFIER_VALUES,
+    IDENTIFIER_SIGHTINGS,
+    IDENTIFIERS,
+    IDENTITY_GRAPH,
+    TOUCHED_IDENTIFIERS,
+    ENTITIES,
+    ENTITY_MAP,
+    ENTITY_CHANGES,
+    STITCHED_EVENTS,
+    REPLAYS,
+    DIRTY_ENTITIES,
+)

@@ -1,0 +1,174 @@
+"""What an engine is: a few verbs over one connection.
+
+A room speaks to a `Connection`; it never asks which engine it is. A new engine writes the abstract verbs; all else is
+shared. Every session's time zone is UTC.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, ClassVar
+
+import pyarrow as pa
+from sqlglot import exp
+
+from cdp_pipeline import tables
+from cdp_pipeline.errors import SchemaNotOurs
+from cdp_pipeline.sql.forms import apply_forms
+from cdp_pipeline.sql.statements import Statement
+from cdp_pipeline.tables import Table
+
+Row = tuple[Any, ...]
+Schemas = Mapping[str, str]
+
+
+class Connection(ABC):
+    """One connection to a warehouse, used by one thread.
+
+    Attributes:
+        dialect: the engine's name in sqlglot and in the table of forms.
+    """
+
+    dialect: ClassVar[str]
+    _rendered: ClassVar[dict[tuple[object, ...], str]] = {}
+
+    @abstractmethod
+    def run_text(self, text: str, values: Mapping[str, Any], name: str) -> int:
+        """Runs a rendered statement and returns how many rows it wrote, or -1.
+
+        Raises:
+            WarehouseError: the engine refused it; `transient` says whether trying again can help.
+        """
+
+    @abstractmethod
+    def fetch_text(self, text: str, values: Mapping[str, Any], name: str) -> list[Row]:
+        """Runs a rendered query and returns all its rows."""
+
+    @abstractmethod
+    def fetch_arrow_text(self, text: str, values: Mapping[str, Any], name: str) -> pa.Table:
+        """Runs a rendered query and returns all its rows as an Arrow table."""
+
+    @abstractmethod
+    def load(self, name: str, rows: pa.Table) -> None:
+        """Makes the rows readable as the temporary table `name`, in place of what had that name."""
+
+    @abstractmethod
+    def unload(self, name: str) -> None:
+        """Takes away what `load` gave."""
+
+    @abstractmethod
+    def describe_text(self, text: str) -> list[tuple[str, str]]:
+        """The names and the engine's own type names of a query's columns, without running it."""
+
+    @abstractmethod
+    def has_schema(self, schema: str) -> bool:
+        """Whether a schema of that name exists."""
+
+    @abstractmethod
+    def columns_of(self, schema: str, table: str) -> list[tuple[str, str]] | None:
+        """The columns of a table or view with the engine's type names; None when there is no such table."""
+
+    @contextmanager
+    @abstractmethod
+    def transaction(self) -> Iterator[None]:
+        """A transaction: committed at the end of the block, rolled back when the block raises."""
+        yield
+
+    @abstractmethod
+    def close(self) -> None:
+        """Gives the connection back."""
+
+    def render(self, statement: Statement) -> str:
+        """The statement's text for this engine; rendered once, unless the project is part of it."""
+        key = (self.dialect, statement.name, statement.schemas)
+        if statement.cached and key in self._rendered:
+            return self._rendered[key]
+        text = apply_forms(statement.tree.copy(), self.dialect).sql(self.dialect)
+        if statement.cached:
+            self._rendered[key] = text
+        return text
+
+    def run(self, statement: Statement, **values: Any) -> int:
+        """Runs a statement and returns how many rows it wrote, or -1 where the engine does not tell."""
+        return self.run_text(self.render(statement), values, statement.name)
+
+    def fetch(self, statement: Statement, **values: Any) -> list[Row]:
+        """Runs a query and returns all its rows."""
+        return self.fetch_text(self.render(statement), values, statement.name)
+
+    def fetch_arrow(self, statement: Statement, **values: Any) -> pa.Table:
+        """Runs a query and returns all its rows as an Arrow table."""
+        return self.fetch_arrow_text(self.render(statement), values, statement.name)
+
+    def describe(self, statement: Statement) -> list[tuple[str, str]]:
+        """The names and the engine's own type names of a query's columns, without running it."""
+        return self.describe_text(self.render(statement))
+
+    def create(self, table: Table, schema: str) -> None:
+        """Makes the table if it is not there."""
+        self.run(Statement(f"create.{table.name}", create_table(table, schema), cached=False))
+
+    def set_up(self, project: str, shared: str, kinds: Sequence[str]) -> None:
+        """Makes the schemas and tables that are not there yet, in one transaction.
+
+        Raises:
+            SchemaNotOurs: a schema of that name exists that this project did not make.
+        """
+        with self.transaction():
+            made = self._schemas_made(shared)
+            for schema in (shared, *kinds):
+                if schema not in made and self.has_schema(schema):
+                    raise SchemaNotOurs(
+                        f"The warehouse already has a schema `{schema}` that this project did not make. Rename ours by "
+                        "the key `schema` in project.yaml, or use another warehouse."
+                    )
+            for schema, of_schema in ((shared, tables.SHARED), *((kind, tables.OF_A_KIND) for kind in kinds)):
+                self.run(Statement("create.schema", _create_schema(schema), cached=False))
+                for table in of_schema:
+                    self.create(table, schema)
+                if schema not in made:
+                    self.run(_register(shared), name=schema, project=project)
+
+    def _schemas_made(self, shared: str) -> set[str]:
+        if self.columns_of(shared, tables.SCHEMAS.name) is None:
+            return set()
+        query = exp.select("name").from_(exp.table_(tables.SCHEMAS.name, shared, quoted=True))
+        return {name for (name,) in self.fetch(Statement("schemas", query, cached=False))}
+
+
+def _create_schema(schema: str) -> exp.Expression:
+    return exp.Create(this=exp.table_(None, db=exp.to_identifier(schema, quoted=True)), kind="SCHEMA", exists=True)
+
+
+def _register(shared: str) -> Statement:
+    row = exp.values([(exp.Placeholder(this="name"), exp.Placeholder(this="project"))])
+    insert = exp.insert(row, exp.table_(tables.SCHEMAS.name, shared, quoted=True))
+    return Statement("schemas.register", insert, cached=False)
+
+
+def create_table(table: Table, schema: str) -> exp.Expression:
+    """The statement that makes a table if it is not there."""
+    columns = [
+        exp.ColumnDef(this=exp.to_identifier(column.name), kind=exp.DataType.build(column.type, dialect="postgres"))
+        for column in table.columns
+    ]
+    target = exp.Schema(this=exp.table_(table.name, schema, quoted=True), expressions=columns)
+    return exp.Create(this=target, kind="TABLE", exists=True)
+
+
+_TYPE_CLASSES: dict[str, tuple[exp.DType, ...]] = {
+    "json": (exp.DType.JSON, exp.DType.JSONB),
+    "time": (exp.DType.TIMESTAMPTZ, exp.DType.TIMESTAMP, exp.DType.DATE, exp.DType.TIMESTAMPNTZ, exp.DType.TIMESTAMP_S,
+             exp.DType.TIMESTAMP_MS, exp.DType.TIMESTAMP_NS),
+    "text": tuple(exp.DataType.TEXT_TYPES),
+    "number": tuple(exp.DataType.NUMERIC_TYPES),
+    "boolean": (exp.DType.BOOLEAN,),
+    "array": (exp.DType.ARRAY, exp.DType.LIST),
+    "object": (exp.DType.STRUCT, exp.DType.MAP, exp.DType.OBJECT),
+}  # fmt: skip
+
+
+def type_class(type_name: str, dialect: str) -> str:
+    """What an engine's type is: json, time, text, number, boolean, array, object or other."""
+    kind = exp.DataType.build(type_name, dialect=dialect, udt=True).this
+    return next((name for name, kinds in _TYPE_CLASSES.items() if kind in kinds), "other")

@@ -1,0 +1,108 @@
+"""DuckDB: the embedded default, one file beside the project.
+
+One process may hold the file, and no other may even read it meanwhile; the writer's lock keeps order among ours. A
+broken constraint or cast names the statement. Temporary tables spill into a folder beside the file.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, ClassVar
+
+import duckdb
+import pyarrow as pa
+
+from cdp_pipeline.errors import WarehouseBusy, WarehouseError
+from cdp_pipeline.warehouse.base import Connection, Row
+
+_SETTINGS = (
+    "SET TimeZone = 'UTC'",
+    "SET autoinstall_known_extensions = false",
+    "SET autoload_known_extensions = false",
+    "SET enable_progress_bar = false",
+    "SET ieee_floating_point_ops = true",
+)
+
+
+class DuckDBConnection(Connection):
+    """A connection to one DuckDB file."""
+
+    dialect: ClassVar[str] = "duckdb"
+
+    def __init__(self, path: Path, *, memory_limit: str | None = None) -> None:
+        """Opens the file, and makes it if it is not there.
+
+        Raises:
+            WarehouseBusy: another process holds the file.
+        """
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self._connection = duckdb.connect(str(path))
+        except duckdb.IOException as error:
+            raise WarehouseBusy(
+                f"{path} cannot be opened: another process has it open (a notebook or a DuckDB shell, perhaps). "
+                f"DuckDB says: {_first_line(error)}"
+            ) from error
+        for setting in _SETTINGS:
+            self._connection.execute(setting)
+        if memory_limit is not None:
+            self._connection.execute(f"SET memory_limit = '{memory_limit}'")
+
+    def run_text(self, text: str, values: Mapping[str, Any], name: str) -> int:
+        cursor = self._execute(text, values, name)
+        if text[:6].upper() not in ("INSERT", "DELETE", "UPDATE", "MERGE "):
+            return -1
+        row = cursor.fetchone()
+        return int(row[0]) if row else -1
+
+    def fetch_text(self, text: str, values: Mapping[str, Any], name: str) -> list[Row]:
+        return self._execute(text, values, name).fetchall()
+
+    def fetch_arrow_text(self, text: str, values: Mapping[str, Any], name: str) -> pa.Table:
+        return self._execute(text, values, name).to_arrow_table()
+
+    def _execute(self, text: str, values: Mapping[str, Any], name: str) -> duckdb.DuckDBPyConnection:
+        try:
+            return self._connection.execute(text, values or None)
+        except duckdb.Error as error:
+            raise WarehouseError(f"{name}: {error}", statement=text) from error
+
+    def load(self, name: str, rows: pa.Table) -> None:
+        self._connection.register(name, rows)
+
+    def unload(self, name: str) -> None:
+        self._connection.unregister(name)
+
+    def describe_text(self, text: str) -> list[tuple[str, str]]:
+        return [(row[0], row[1]) for row in self.fetch_text(f"DESCRIBE {text}", {}, "describe")]
+
+    def has_schema(self, schema: str) -> bool:
+        query = (
+            "SELECT count(*) FROM duckdb_schemas() WHERE schema_name = $schema AND database_name = current_database()"
+        )
+        return bool(self.fetch_text(query, {"schema": schema}, "has_schema")[0][0])
+
+    def columns_of(self, schema: str, table: str) -> list[tuple[str, str]] | None:
+        query = (
+            "SELECT column_name, data_type FROM duckdb_columns() WHERE schema_name = $schema AND table_name = $table "
+            "AND database_name = current_database() ORDER BY column_index"
+        )
+        rows = self.fetch_text(query, {"schema": schema, "table": table}, "columns_of")
+        return [(name, kind) for name, kind in rows] or None
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        self._connection.execute("BEGIN TRANSACTION")
+        try:
+            yield
+        except BaseException:
+            self._connection.execute("ROLLBACK")
+            raise
+        self._connection.execute("COMMIT")
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0]

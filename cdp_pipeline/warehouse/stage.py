@@ -1,0 +1,187 @@
+"""A stage's work in one transaction: what is due, its number, its figures, its invariants.
+
+The warehouse counts its transactions in `cdp.sequence`. A stage remembers in `cdp.stages` the number at which it last
+read its inputs (`cursor`), last changed its output (`changed_in`) and last wrote all of it anew (`rebuilt_in`). So what
+is due follows from numbers alone, and a process killed anywhere leaves a stage either done or due.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from enum import Enum
+from functools import cached_property
+from typing import Any
+
+import pyarrow as pa
+from sqlglot import exp
+
+from cdp_pipeline.errors import InvariantError
+from cdp_pipeline.sql.statements import Statement, Statements
+from cdp_pipeline.warehouse.base import Connection, Row, Schemas
+
+SQL = Statements(__package__, "stage.sql")
+
+
+class Due(Enum):
+    """What a stage has to do: nothing, take in what changed, or calculate all of it again."""
+
+    NOTHING = "nothing"
+    CHANGES = "changes"
+    ALL = "all"
+
+
+@dataclass(frozen=True)
+class Run:
+    """The run that works: its id, what now() means in it, when it began (UTC)."""
+
+    run: str
+    as_of: datetime
+    started_at: datetime
+
+
+@dataclass(frozen=True)
+class StageSpec:
+    """A stage: its asset, whose changes it follows, and the part of the project that it works by.
+
+    Attributes:
+        asset: the asset, such as `customer/entity_map`.
+        kind: the entity kind; None for what all kinds share.
+        schemas: the real schemas behind the placeholders `cdp` and `kind`.
+        inputs: the assets whose changes make it due.
+        definition: a hash of what it works by; another one makes all of it due.
+        marks: a query that counts rows which somebody marked by hand to be done again.
+    """
+
+    asset: str
+    kind: str | None
+    schemas: Schemas
+    inputs: tuple[str, ...] = ()
+    definition: str = ""
+    marks: Statement | None = None
+
+
+@dataclass
+class Facts:
+    """What a stage did: its figures, its invariants (each a number of rows that must be 0), its figures per day.
+
+    The day None stands for rows that do not say a readable day of arrival.
+    """
+
+    asset: str
+    kind: str | None
+    due: Due
+    metrics: dict[str, float] = field(default_factory=dict)
+    invariants: dict[str, int] = field(default_factory=dict)
+    days: dict[date | None, dict[str, int]] = field(default_factory=dict)
+
+
+class Work:
+    """What a stage works with while its transaction is open."""
+
+    def __init__(self, connection: Connection, spec: StageSpec, run: Run, facts: Facts, since: int) -> None:
+        self.connection = connection
+        self.spec = spec
+        self.current_run = run
+        self.facts = facts
+        self.since = since
+        self.now = datetime.now(UTC)
+        self.numbered = False
+
+    @property
+    def due(self) -> Due:
+        """What there is to do."""
+        return self.facts.due
+
+    @cached_property
+    def number(self) -> int:
+        """The number of this transaction; asking for it says that the stage changes something."""
+        self.run(SQL["next_number"])
+        self.numbered = True
+        return int(self.scalar(SQL["last_number"]))
+
+    def run(self, statement: Statement, trees: Mapping[str, exp.Expression] | None = None, **values: Any) -> int:
+        """Runs a statement in the stage's schemas and returns how many rows it wrote."""
+        return self.connection.run(statement.bind(self.spec.schemas, **(trees or {})), **values)
+
+    def fetch(self, statement: Statement, trees: Mapping[str, exp.Expression] | None = None, **values: Any) -> list[Row]:
+        """Runs a query in the stage's schemas and returns all its rows."""
+        return self.connection.fetch(statement.bind(self.spec.schemas, **(trees or {})), **values)
+
+    def fetch_arrow(self, statement: Statement, **values: Any) -> pa.Table:
+        """Runs a query in the stage's schemas and returns all its rows as an Arrow table."""
+        return self.connection.fetch_arrow(statement.bind(self.spec.schemas), **values)
+
+    def scalar(self, statement: Statement, **values: Any) -> Any:
+        """The one value of a query."""
+        return self.fetch(statement, **values)[0][0]
+
+    def measure(self, **metrics: float) -> None:
+        """Notes figures of this run."""
+        self.facts.metrics.update(metrics)
+
+    def must_be_empty(self, name: str, statement: Statement, **values: Any) -> None:
+        """Takes an invariant: the number of rows that break it."""
+        self.facts.invariants[name] = int(self.scalar(statement, **values))
+
+
+def what_is_due(connection: Connection, spec: StageSpec) -> tuple[Due, int]:
+    """What a stage has to do, and the number up to which it has read its inputs."""
+    states = {asset: row for asset, *row in connection.fetch(SQL["states"].bind(spec.schemas))}
+    if spec.asset not in states:
+        return Due.ALL, 0
+    cursor, _, _, definition = states[spec.asset]
+    inputs = [states[asset] for asset in spec.inputs if asset in states]
+    if definition != spec.definition or any(rebuilt_in > cursor for _, _, rebuilt_in, _ in inputs):
+        return Due.ALL, 0
+    if any(changed_in > cursor for _, changed_in, _, _ in inputs):
+        return Due.CHANGES, cursor
+    if spec.marks is not None and connection.fetch(spec.marks.bind(spec.schemas))[0][0]:
+        return Due.CHANGES, cursor
+    return Due.NOTHING, cursor
+
+
+@contextmanager
+def stage(connection: Connection, spec: StageSpec, run: Run, *, full: bool = False) -> Iterator[Work]:
+    """Opens a stage's transaction; at the end of the block takes its invariants' verdict, notes its state and commits.
+
+    Args:
+        connection: where the stage works.
+        spec: the stage.
+        run: the run that works.
+        full: calculate all of it again, whatever is due.
+
+    Raises:
+        InvariantError: the result breaks an invariant; it was rolled back, and what was seen is in `cdp.metrics`.
+    """
+    due, since = what_is_due(connection, spec)
+    if full:
+        due, since = Due.ALL, 0
+    facts = Facts(spec.asset, spec.kind, due)
+    work = Work(connection, spec, run, facts, since)
+    try:
+        with connection.transaction():
+            yield work
+            if work.numbered:
+                _close(work)
+    except InvariantError:
+        with connection.transaction():
+            _record(work)
+        raise
+
+
+def _close(work: Work) -> None:
+    facts = work.facts
+    if any(facts.invariants.values()):
+        raise InvariantError(facts.asset, facts.invariants)
+    facts.metrics["seconds"] = (datetime.now(UTC) - work.now).total_seconds()
+    values = {"stage": facts.asset, "number": work.number, "definition": work.spec.definition}
+    work.run(SQL["note_state"], **values, everything=facts.due is Due.ALL)
+    _record(work)
+
+
+def _record(work: Work) -> None:
+    figures = dict(work.facts.metrics) | {f"broken {name}": n for name, n in work.facts.invariants.items() if n}
+    for metric, value in figures.items():
+        values = {"run": work.current_run.run, "stage": work.facts.asset, "entity": work.facts.kind or ""}
+        work.run(SQL["record_metric"], **values, metric=metric, value=float(value), measured_at=work.now)

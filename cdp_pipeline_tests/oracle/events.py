@@ -1,0 +1,113 @@
+"""What landed, and which of it are events.
+
+A world is what lies in the landing folder now; one row of it is a landed row that is valid. One event per event_id:
+of all its rows the least by (day of arrival, source, place) is the event, whatever the order in which they came, and
+the others are its duplicates. Nothing about the choice is remembered: when the winner's day is replaced without it,
+the best of the others is simply the least now.
+"""
+
+import hashlib
+import uuid
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from decimal import Decimal
+from functools import cache
+
+
+@cache
+def h(*parts: str) -> str:
+    """Return the UUID of the first 16 bytes of SHA-256 over the UTF-8 parts joined by U+001F."""
+    digest = hashlib.sha256("\x1f".join(parts).encode("utf-8")).digest()
+    return str(uuid.UUID(bytes=digest[:16]))
+
+
+@dataclass(frozen=True)
+class Identifier:
+    """A normalised value of one identifier type."""
+
+    type: str
+    value: str
+
+    @property
+    def identifier_id(self) -> str:
+        """Its hash key."""
+        return h("identifier", self.type, self.value)
+
+
+@dataclass(frozen=True)
+class Row:
+    """A valid landed row. ``identifiers`` stand in the order of the rules, then of the array; repeats are allowed."""
+
+    source: str
+    day: date
+    place: tuple[str, int]
+    event_id: str
+    time: datetime
+    identifiers: tuple[Identifier, ...]
+    amount: Decimal = Decimal(0)
+
+    @property
+    def precedence(self) -> tuple[date, str, tuple[str, int]]:
+        """What decides between rows of one event_id: the least wins."""
+        return (self.day, self.source, self.place)
+
+
+@dataclass(frozen=True)
+class LandingFile:
+    """Where a file lies: rows of one day of arrival and one source."""
+
+    day: date
+    source: str
+    path: str
+
+
+World = Mapping[LandingFile, tuple[Row, ...]]
+
+
+@dataclass(frozen=True)
+class Step:
+    """What one run lands: ``files`` as they are now, after all other files of the ``replaced`` days are gone.
+
+    A plain run replaces no day: it lands new and changed files and takes nothing else away.
+    """
+
+    files: World
+    replaced: frozenset[date] = field(default_factory=frozenset)
+
+    def __post_init__(self) -> None:
+        """Refuse a step that contradicts itself."""
+        for file, rows in self.files.items():
+            if self.replaced and file.day not in self.replaced:
+                raise ValueError(f"{file} is not of a replaced day")
+            for row in rows:
+                if (row.day, row.source, row.place[0]) != (file.day, file.source, file.path):
+                    raise ValueError(f"{row} does not lie in {file}")
+
+
+def land(files: World) -> Step:
+    """Return the step of a plain run: these files are new or changed."""
+    return Step(files)
+
+
+def replace(days: Iterable[date], files: World) -> Step:
+    """Return the step of a run with ``--from/--to``: the days hold exactly these files, nothing included."""
+    return Step(files, frozenset(days))
+
+
+def after(world: World, step: Step) -> World:
+    """Return the world as it is after a step."""
+    kept = {file: rows for file, rows in world.items() if file.day not in step.replaced}
+    return {**kept, **step.files}
+
+
+def choose_events(world: World) -> tuple[dict[str, Row], list[Row]]:
+    """Return the events by event_id, and the duplicates by precedence."""
+    events: dict[str, Row] = {}
+    duplicates: list[Row] = []
+    for row in sorted((row for rows in world.values() for row in rows), key=lambda row: row.precedence):
+        if row.event_id in events:
+            duplicates.append(row)
+        else:
+            events[row.event_id] = row
+    return events, duplicates
