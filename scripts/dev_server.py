@@ -185,8 +185,9 @@ def main() -> int:
     try:
         with dev_server(arguments.project, arguments.port or free_port(USUAL_PORT)) as server:
             for name, message in load_errors(server.url).items():
-                console.print(f"[red]{name} could not be loaded:[/red]", message, markup=True)
-            console.print(f"\n[bold]Dagster's UI is at {server.url}[/bold] on {arguments.project}; Ctrl-C ends it.\n")
+                console.print(f"{name} could not be loaded: {message}", style="red", markup=False)
+            ready = f"\nDagster's UI is at {server.url} on {arguments.project}; Ctrl-C ends it.\n"
+            console.print(ready, style="bold", markup=False)
             raise ServerError(f"dagster dev ended by itself with code {server.process.wait()}")
     except KeyboardInterrupt:
         return 0

@@ -34,11 +34,13 @@ def fill_in(node: Node, folder: Path, environ: Mapping[str, str], findings: Find
             filled.append(_look_up(reference.group(1), folder, environ))
         except _UnknownError as problem:
             findings.report(node, str(problem), _ACCEPTED)
-            findings.drop(node)
+            node.gone = True
     if "${" in template[end:]:
         findings.report(node, "has ${ without the } that ends it.", _ACCEPTED)
-        findings.drop(node)
+        node.gone = True
     node.content = "".join([*filled, template[end:]])
+    if node.gone:
+        findings.drop(node)
 
 
 def _look_up(name: str, folder: Path, environ: Mapping[str, str]) -> str:

@@ -76,19 +76,25 @@ def check_keys(node: Node, findings: Findings, annotation: Any = Project, key: s
 
 def _check_section(node: Node, section: type[Section], findings: Findings, key: str) -> None:
     accepted = accepted_keys(section)
+    below = {name: f"{key}.{name}" if key else str(name) for name, _ in node.children()}
+    later = {name: find_not_yet(below[name], child.content) for name, child in node.children()}
+    # Where the whole section means nothing yet, its other keys are not judged.
+    whole = {name: row for name, row in later.items() if row is not None and row.whole}
+    if whole:
+        findings.drop(node)
     for name, child in node.children():
-        below = f"{key}.{name}" if key else str(name)
-        field = accepted.get(str(name))
-        later = find_not_yet(below, child.content)
-        if later is not None:
-            findings.report(child, later.message, later.instead)
+        row, field = later[name], accepted.get(str(name))
+        if whole and name not in whole:
+            continue
+        if row is not None:
+            findings.report(child, row.message, row.instead)
             findings.drop(child)
         elif field is None:
             _report_unknown(node, str(name), child, accepted, findings)
         elif child.content is None and not field.is_required():
             child.gone = True
         else:
-            check_keys(child, findings, field.annotation, below)
+            check_keys(child, findings, field.annotation, below[name])
 
 
 def _report_unknown(node: Node, name: str, child: Node, accepted: Iterable[str], findings: Findings) -> None:

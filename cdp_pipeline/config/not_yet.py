@@ -17,12 +17,14 @@ class NotYet:
         instead: what to do, and what holds without it.
         values: the values that are not there yet, as a regular expression; None: the key itself.
         what: what to call it; left out, the key.
+        whole: whether the section around it means nothing to this release, so that its other keys are not judged.
     """
 
     key: str
     instead: str
     values: str | None = None
     what: str = ""
+    whole: bool = False
 
     @property
     def message(self) -> str:
@@ -69,6 +71,7 @@ NOT_YET = (
         "Remove the attribute, or write it with type expression, an aggregate over the entity's events.",
         values="identifiers|derived|custom",
         what="An attribute of type identifiers, derived or custom",
+        whole=True,
     ),
     NotYet(_ATTRIBUTE + "identifier", "Remove it; attributes of type identifiers come later too."),
     NotYet(_ATTRIBUTE + "from", _EVENTS),

@@ -109,7 +109,7 @@ class Findings:
     dropped: set[str] = field(default_factory=set)
 
     def report(self, node: Node, message: str, hint: str | None = None, *, rest: Loc = ()) -> None:
-        """Report a mistake at a node, or at a way below it that nobody wrote; the first at a path is enough."""
+        """Report a mistake at a node, or at a way below it that nobody wrote, unless it is known to be gone."""
         path = join(node.path, rest)
         if path not in self.dropped:
             self.errors.append(ProjectError(path, message, file=node.file, line=node.line, hint=hint or None))

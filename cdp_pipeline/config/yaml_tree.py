@@ -6,6 +6,7 @@ bounds on depth and size, because a few lines of aliases can stand for more than
 """
 
 import math
+import re
 from datetime import date
 from pathlib import Path
 from typing import Final
@@ -19,7 +20,9 @@ from cdp_pipeline.config.tree import Findings, Node, Scalar, join
 # libyaml's parser is ten times as fast as Python's: 0.03 s instead of 0.3 s for 1,000 attributes.
 _LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _MAX_DEPTH = 50
-_MAX_VALUES = 200_000
+_MAX_VALUES = 100_000
+# What ends a line for YAML 1.1, and so for every line number.
+_LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
 _TAG = "tag:yaml.org,2002:"
 # `=` and `<<` are special to YAML 1.1 and texts to everybody else.
 _TEXT_TAGS = (f"{_TAG}str", f"{_TAG}value", f"{_TAG}merge")
@@ -37,7 +40,7 @@ class Document:
     def __init__(self, root: yaml.Node, file: Path, text: str, findings: Findings) -> None:
         self.root = root
         self._file = file
-        self._lines = text.split("\n")
+        self._lines = _LINE_BREAK.split(text)
         self._findings = findings
         self._constructor = SafeConstructor()
         self._values_left = _MAX_VALUES
@@ -184,6 +187,9 @@ def read_yaml(path: Path, place: Node, findings: Findings) -> Document | None:
         line = error.object[: error.start].count(b"\n") + 1
         findings.report(Node(place.path, file, line, None), "is not UTF-8 text.", "Save the file as UTF-8.")
         return None
+    except FileNotFoundError:
+        findings.report(place, f"is not there: {path.parent} has no such file.", "Is it the folder that you mean?")
+        return None
     except OSError as error:
         findings.report(place, f"cannot be read: {error.strerror}.")
         return None
@@ -201,7 +207,7 @@ def read_yaml(path: Path, place: Node, findings: Findings) -> Document | None:
 
 def _explain(error: Exception, text: str) -> tuple[int, str, str]:
     """Return the line of a mistake in YAML's syntax, the mistake in words, and what helps."""
-    lines = text.split("\n")
+    lines = _LINE_BREAK.split(text)
     if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
         number = min(error.problem_mark.line + 1, len(lines))
         indent = lines[number - 1][: len(lines[number - 1]) - len(lines[number - 1].lstrip())]
@@ -212,7 +218,9 @@ def _explain(error: Exception, text: str) -> tuple[int, str, str]:
         where = "" if begin in (None, number) else f", in what begins on line {begin}"
         return number, f"is not YAML: {error.problem}{where}.", hint
     if isinstance(error, yaml.reader.ReaderError):
-        number = text[: int(error.position)].count("\n") + 1
+        # Not `error.position`, which counts bytes or characters, depending on the parser.
+        odd = yaml.reader.Reader.NON_PRINTABLE.search(text)
+        number = 1 if odd is None else len(_LINE_BREAK.split(text[: odd.start()]))
         return number, "is not YAML: it has a control character.", "Remove the character, or write it as an escape."
     if isinstance(error, RecursionError):
         return 1, f"is nested more than {_MAX_DEPTH} levels deep.", ""

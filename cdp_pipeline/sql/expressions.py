@@ -249,4 +249,4 @@ def flatten_paths(tree: exp.Expression) -> exp.Expression:
 
 def is_path(node: exp.Expression) -> bool:
     """Whether the node reads a place in a JSON value."""
-    return isinstance(node, exp.Anonymous) and node.name.lower() in ("cdp_path", "cdp_path_text")
+    return isinstance(node, exp.Anonymous) and node.name.lower() in ("cdp_path", "cdp_path_text", "cdp_path_kind")

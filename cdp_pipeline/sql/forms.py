@@ -5,14 +5,18 @@ A statement says `cdp_hash(...)`; each engine's row here says what that is calle
     cdp_hash(part, …)        UUID of the first 16 bytes of SHA-256 over the parts, joined by U+001F
     cdp_try_json(text)       jsonb, or NULL when the text is no JSON
     cdp_try_time(text)       timestamptz of an ISO 8601 text, without a zone UTC; NULL when it is not readable
-    cdp_json_kind(jsonb)     object, array, string, number, boolean or null
+    cdp_json_kind(jsonb)     object, array, string, integer, number (with a fraction), boolean or null
     cdp_json_texts(jsonb)    text[]: the elements of an array, each as text; of anything else the one text of it
     cdp_json_kinds(jsonb)    text[]: the kinds of what cdp_json_texts gives
+    cdp_size(array)          how many elements an array has
+    cdp_places(array)        bigint[]: 0, 1, 2… for each element of an array
     cdp_text(jsonb)          the text of a jsonb: of a string its content, of the rest its JSON; JSON null is NULL
     cdp_path_text(jsonb, k…) the text at a path of keys and places
     cdp_path(jsonb, k…)      the jsonb at a path of keys and places
+    cdp_path_kind(jsonb, k…) the kind of what is at a path of keys and places
     cdp_path_texts(jsonb, (k…), …)  text[]: the texts at several paths, taken in one pass
     cdp_paths(jsonb, (k…), …)       jsonb[]: the values at several paths, taken in one pass
+    cdp_path_kinds(jsonb, (k…), …)  text[]: the kinds of the values at several paths, taken in one pass
     cdp_digits(text)         its digits
     cdp_whole(text, null)    the text as a whole number of the type of `null`; an error when it is none
     cdp_divide(a, b)         a / b in double precision; division by zero is an error
@@ -20,6 +24,7 @@ A statement says `cdp_hash(...)`; each engine's row here says what that is calle
     cdp_matches(text, re)    whether a regular expression matches somewhere in the text
     cdp_first(value, k1, k2) aggregate: the value that comes first by two keys
     cdp_last(value, k1, k2)  aggregate: the value that comes last by two keys
+    cdp_any(value)           aggregate: the smallest value that is not NULL, of a type that has no min() everywhere
     cdp_average(numeric)     aggregate: numeric(38,9), rounded half away from zero
     cdp_object(key, value, …) jsonb object
     cdp_to_json(value)       jsonb of any value
@@ -82,6 +87,16 @@ def _duckdb_path(function: str) -> Form:
     return fill
 
 
+def _duckdb_path_kind(arguments: Sequence[exp.Expression]) -> exp.Expression:
+    kind = exp.Anonymous(this="json_type", expressions=[arguments[0].copy(), json_path(arguments[1:])])
+    return _template(_DUCKDB_KIND.format(":a"), "duckdb")([kind])
+
+
+def _duckdb_path_kinds(arguments: Sequence[exp.Expression]) -> exp.Expression:
+    kinds = _duckdb_paths("json_type")(arguments)
+    return _template(f"list_transform(:a, lambda k: {_DUCKDB_KIND.format('k')})", "duckdb")([kinds])
+
+
 def _duckdb_paths(function: str) -> Form:
     def fill(arguments: Sequence[exp.Expression]) -> exp.Expression:
         paths = [json_path(keys.expressions) for keys in arguments[1:]]
@@ -102,9 +117,9 @@ _DUCKDB_TIME = (
     "'^(.{10}[T ]\\d\\d:\\d\\d)([Z+-].*)?$', '\\1:00\\2') AS TIMESTAMPTZ) END"
 )
 _DUCKDB_KIND = (
-    "CASE json_type(:a) WHEN 'OBJECT' THEN 'object' WHEN 'ARRAY' THEN 'array' WHEN 'VARCHAR' THEN 'string' "
-    "WHEN 'BOOLEAN' THEN 'boolean' WHEN 'NULL' THEN 'null' WHEN 'UBIGINT' THEN 'number' WHEN 'BIGINT' THEN 'number' "
-    "WHEN 'DOUBLE' THEN 'number' WHEN 'HUGEINT' THEN 'number' END"
+    "CASE {0} WHEN 'OBJECT' THEN 'object' WHEN 'ARRAY' THEN 'array' WHEN 'VARCHAR' THEN 'string' "
+    "WHEN 'BOOLEAN' THEN 'boolean' WHEN 'NULL' THEN 'null' WHEN 'UBIGINT' THEN 'integer' WHEN 'BIGINT' THEN 'integer' "
+    "WHEN 'DOUBLE' THEN 'number' END"
 )
 # The sum in whole billionths, twice, plus or minus the count: integer division then rounds half away from zero.
 _DUCKDB_AVERAGE = (
@@ -118,18 +133,24 @@ FORMS: dict[str, dict[str, Form]] = {
         "cdp_hash": _duckdb_hash,
         "cdp_try_json": _template("TRY_CAST(:a AS JSON)", "duckdb"),
         "cdp_try_time": _template(_DUCKDB_TIME, "duckdb"),
-        "cdp_json_kind": _template(_DUCKDB_KIND, "duckdb"),
+        "cdp_json_kind": _template(_DUCKDB_KIND.format("json_type(:a)"), "duckdb"),
         "cdp_json_texts": _template(
             "CASE WHEN json_type(:a) = 'ARRAY' THEN json_extract_string(:a, '$[*]') "
             "ELSE [json_extract_string(:a, '$')] END",
             "duckdb",
         ),
         "cdp_json_kinds": _template(
-            "CASE WHEN json_type(:a) = 'ARRAY' THEN json_type(:a, '$[*]') ELSE [json_type(:a)] END", "duckdb"
+            "list_transform(CASE WHEN json_type(:a) = 'ARRAY' THEN json_type(:a, '$[*]') ELSE [json_type(:a)] END, "
+            f"lambda k: {_DUCKDB_KIND.format('k')})",
+            "duckdb",
         ),
+        "cdp_size": _template("len(:a)", "duckdb"),
+        "cdp_places": _template("range(len(:a))", "duckdb"),
         "cdp_text": _template("json_extract_string(:a, '$')", "duckdb"),
         "cdp_path_text": _duckdb_path("json_extract_string"),
         "cdp_path": _duckdb_path("json_extract"),
+        "cdp_path_kind": _duckdb_path_kind,
+        "cdp_path_kinds": _duckdb_path_kinds,
         "cdp_path_texts": _duckdb_paths("json_extract_string"),
         "cdp_paths": _duckdb_paths("json_extract"),
         "cdp_whole": _duckdb_whole,
@@ -144,6 +165,7 @@ FORMS: dict[str, dict[str, Form]] = {
         "cdp_matches": _template("regexp_matches(:a, :b)", "duckdb"),
         "cdp_first": _template("arg_min(:a, struct_pack(k1 := :b, k2 := :c)) FILTER (WHERE :a IS NOT NULL)", "duckdb"),
         "cdp_last": _template("arg_max(:a, struct_pack(k1 := :b, k2 := :c)) FILTER (WHERE :a IS NOT NULL)", "duckdb"),
+        "cdp_any": _template("min(:a)", "duckdb"),
         "cdp_average": _template(_DUCKDB_AVERAGE, "duckdb"),
         "cdp_object": lambda arguments: exp.Anonymous(this="json_object", expressions=list(arguments)),
         "cdp_to_json": _template("to_json(:a)", "duckdb"),

@@ -34,8 +34,8 @@ def hoist_paths(trees: Sequence[exp.Expression], column: exp.Column, prefix: str
         column: the JSON column.
         prefix: how the names of the list columns begin.
     """
-    wanted: dict[str, list[tuple[exp.Expression, ...]]] = {"cdp_path_text": [], "cdp_path": []}
-    names = {"cdp_path_text": f"{prefix}_texts", "cdp_path": f"{prefix}_jsons"}
+    wanted: dict[str, list[tuple[exp.Expression, ...]]] = {"cdp_path_text": [], "cdp_path": [], "cdp_path_kind": []}
+    names = {"cdp_path_text": f"{prefix}_texts", "cdp_path": f"{prefix}_jsons", "cdp_path_kind": f"{prefix}_kinds"}
 
     def take(node: exp.Expression) -> exp.Expression:
         if not is_path(node) or node.expressions[0] != column:

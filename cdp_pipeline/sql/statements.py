@@ -20,26 +20,41 @@ _NAME = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
 
 @dataclass(frozen=True)
 class Statement:
-    """A statement with its name; `tree` is never changed in place."""
+    """A statement with its name.
+
+    Attributes:
+        name: what it does; logs and errors show it.
+        template: the tree as written, with placeholders; never changed in place.
+        schemas: the real schemas behind `cdp` and `kind`.
+        trees: what stands in the place of some `:names`.
+        cached: whether the name and the schemas say all about it, so that its text need be rendered only once.
+    """
 
     name: str
-    tree: exp.Expression = field(repr=False, compare=False)
+    template: exp.Expression = field(repr=False, compare=False)
     schemas: tuple[tuple[str, str], ...] = ()
+    trees: Mapping[str, exp.Expression] = field(default_factory=dict, repr=False, compare=False)
     cached: bool = True
 
     def bind(self, schemas: Mapping[str, str], **trees: exp.Expression) -> "Statement":
         """Puts real schemas in the place of `cdp` and `kind`, and trees in the place of `:names`."""
-        return Statement(self.name, _replace(self.tree, dict(schemas), trees), tuple(schemas.items()), self.cached and not trees)
+        both = {**self.trees, **trees}
+        return Statement(self.name, self.template, tuple(schemas.items()), both, self.cached and not trees)
+
+    @property
+    def tree(self) -> exp.Expression:
+        """The tree with everything in its place; a copy."""
+        return _replace(self.template, dict(self.schemas), self.trees)
 
 
 def _replace(tree: exp.Expression, schemas: Mapping[str, str], trees: Mapping[str, exp.Expression]) -> exp.Expression:
     tree = tree.copy()
-    for table in list(tree.find_all(exp.Table)):
-        if table.db in schemas:
-            table.set("db", exp.to_identifier(schemas[table.db], quoted=True))
     for place in list(tree.find_all(exp.Placeholder)):
         if place.name in trees:
             place.replace(trees[place.name].copy())
+    for table in list(tree.find_all(exp.Table)):
+        if table.db in schemas:
+            table.set("db", exp.to_identifier(schemas[table.db], quoted=True))
     return tree
 
 

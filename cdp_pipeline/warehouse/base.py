@@ -83,7 +83,7 @@ class Connection(ABC):
         key = (self.dialect, statement.name, statement.schemas)
         if statement.cached and key in self._rendered:
             return self._rendered[key]
-        text = apply_forms(statement.tree.copy(), self.dialect).sql(self.dialect)
+        text = apply_forms(statement.tree, self.dialect).sql(self.dialect)
         if statement.cached:
             self._rendered[key] = text
         return text

@@ -26,7 +26,7 @@ entities:
   customer:
     identifiers:
       - {type: crm_id}
-      - {type: email, normalize: [trim, lower], valid: '^[^@\\s]+@[^@\\s]+$', blocked: [test@test.com], pii: true, store: plain}
+      - {type: email, normalize: [trim, lower], valid: '^[^@\\s]+@[^@\\s]+$', blocked: [test@test.com], pii: true}
       - {type: web_id}
     stitching:
       - {source: web, events: '*', identifier: web_id, value: "payload->>'user_id'"}

@@ -115,7 +115,7 @@ def test_an_error_at_a_path_names_the_nearest_line_that_was_written(tmp_path: Pa
 def test_long_lists_live_in_their_own_files_in_the_order_of_their_names(tmp_path: Path) -> None:
     files = {
         "attributes/b.yaml": "# the third\n\nid: visits\ntype: num_of_unique\nvalue: id\n",
-        "attributes/a.yaml": "- {id: revenue, type: sum, value: x}\n- id: first_seen\n  type: min\n  value: event_time\n",
+        "attributes/a.yaml": "- {id: revenue, type: sum, value: x}\n- id: first_seen\n  type: min\n  value: time\n",
     }
     project = load_project(write_project(tmp_path, SHOP.replace(ATTRIBUTES_INLINE, IN_FILES), files), {})
     assert [attribute.id for attribute in project.entities["customer"].attributes] == [

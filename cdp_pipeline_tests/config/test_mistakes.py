@@ -65,231 +65,236 @@ def test_twelve_mistakes_are_found_at_once_each_at_its_place(tmp_path: Path) -> 
     assert [attribute.id for attribute in project.entities["customer"].attributes] == ["revenue"]
 
 
-# What is replaced in the small project, by what, and the mistake as a user reads it, up to the hint.
+# What is replaced in the small project, by what, and the line and the mistake as a user reads it, or how it begins.
+# … stands for `entities.customer.`.
 ONE_MISTAKE = {
     "a scalar that is no text": (
         "id: message_id",
         "id: 5",
-        "project.yaml:9: sources.web.event.id: must be a text, and this is the number 5. Put it in quotes: '5'.",
+        "9: sources.web.event.id: must be a text, and this is the number 5. Put it in quotes: '5'.",
     ),
     "a version that YAML takes for a number": (
         "version: '1-0-0'",
         "version: 1.10",
-        "project.yaml:25: entities.customer.stitching[1].version: must be a text, a list of texts or '*', and this is the "
+        "25: …stitching[1].version: must be a text, a list of texts or '*', and this is the "
         "number 1.10. Put it in quotes: '1.10'.",
     ),
-    "an empty text": ("id: message_id", "id: ' '", "project.yaml:9: sources.web.event.id: is empty."),
+    "an empty text": ("id: message_id", "id: ' '", "9: sources.web.event.id: is empty."),
     "a needed key without a value": (
         "time: timestamp",
         "time:",
-        "project.yaml:11: sources.web.event.time: must be a text, and there is nothing.",
+        "11: sources.web.event.time: must be a text, and there is nothing.",
     ),
-    "a missing key": ("      time: timestamp\n", "", "project.yaml:8: sources.web.event.time: is missing."),
+    "a missing key": ("      time: timestamp\n", "", "8: sources.web.event.time: is missing."),
     "a misspelt key": (
         "time: timestamp",
         "tme: timestamp",
-        "project.yaml:11: sources.web.event.tme: 'tme' is not a key that is known here. Did you mean time? Accepted are id,",
+        "11: sources.web.event.tme: 'tme' is not a key that is known here. Did you mean time? Accepted are id,",
     ),
     "half an expression as a key": (
         "value: \"payload->>'user_id'\"",
         "value: coalesce(a, b)",
-        "project.yaml:24: entities.customer.stitching[0].b): 'b)' is not a key that is known here. If it belongs to an SQL "
+        "24: …stitching[0].b): 'b)' is not a key that is known here. If it belongs to an SQL "
         "expression, put the whole expression in double quotes.",
     ),
     "a name that only the loader gives": (
         "    where: row->>'env' = 'prod'",
         "    name: web",
-        "project.yaml:7: sources.web.name: 'name' is not a key that is known here.",
+        "7: sources.web.name: 'name' is not a key that is known here.",
     ),
     "the models' spelling of schema": (
         "name: shop",
         "name: shop\nschema_name: shared",
-        "project.yaml:2: schema_name: 'schema_name' is not a key that is known here. Did you mean schema?",
+        "2: schema_name: 'schema_name' is not a key that is known here. Did you mean schema?",
     ),
     "an unknown word": (
         "type: sum",
         "type: summ",
-        "project.yaml:27: entities.customer.attributes[0].type: 'summ' is not accepted here. Did you mean sum? Accepted: avg,",
+        "27: …attributes[0].type: 'summ' is not accepted here. Did you mean sum? Accepted: avg,",
     ),
     "a text where true or false belongs": (
         "pii: true",
         "pii: 'true'",
-        "project.yaml:22: entities.customer.identifiers[1].pii: must be true or false, and 'true' is a text. Write it without",
+        "21: …identifiers[1].pii: must be true or false, and 'true' is a text. Write it without",
     ),
     "a mapping where a list belongs": (
         "normalize: [trim, lower]",
         "normalize: {trim: true}",
-        "project.yaml:22: entities.customer.identifiers[1].normalize: must be a list, and this is a mapping.",
+        "21: …identifiers[1].normalize: must be a list, and this is a mapping.",
     ),
     "braces that YAML takes for a mapping": (
         "files: landing/web/{day}/*",
         "files: {day}",
-        "project.yaml:6: sources.web.files: must be a text, and this is a mapping. Put the text in quotes if it begins with",
+        "6: sources.web.files: must be a text, and this is a mapping. Put the text in quotes if it begins with",
     ),
     "a text where a section belongs": (
         "event: {id: contact_id, type: \"'contact'\", time: updated_at}",
         "event: contact",
-        "project.yaml:16: sources.crm.event: must be a mapping of keys, and 'contact' is a text. Write key: value lines; "
+        "16: sources.crm.event: must be a mapping of keys, and 'contact' is a text. Write key: value lines; "
         "accepted keys are id, source, type,",
     ),
     "no regular expression": (
         r"'^[^@\s]+@[^@\s]+$'",
         "'('",
-        "project.yaml:22: entities.customer.identifiers[1].valid: is not a regular expression: missing ), unterminated",
+        "21: …identifiers[1].valid: is not a regular expression: missing ), unterminated",
     ),
     "a default that is a list": (
         "default: 0",
         "default: [0]",
-        "project.yaml:27: entities.customer.attributes[0].default: this list cannot be a default",
+        "27: …attributes[0].default: [0] is not a text, a number, true or false.",
     ),
     "a default that YAML takes for a day": (
         "default: 0",
         "default: 2026-01-01",
-        "project.yaml:27: entities.customer.attributes[0].default: 2026-01-01 is not a text, a number, true or false.",
+        "27: …attributes[0].default: 2026-01-01 is not a text, a number, true or false.",
     ),
     "a day with a time": (
         "start: 2026-01-01",
         "start: 2026-01-01 10:00:00",
-        "project.yaml:3: start: 2026-01-01 10:00:00 is not a day.",
+        "3: start: 2026-01-01 10:00:00 is not a day.",
     ),
     "an end before the start": (
         "start: 2026-01-01",
         "start: 2026-01-01\nend: 2025-12-31",
-        "project.yaml:4: end: 2025-12-31 is before start, 2026-01-01.",
+        "4: end: 2025-12-31 is before start, 2026-01-01.",
     ),
     "an odd name of an attribute": (
         "id: revenue",
         "id: totalRevenue",
-        "project.yaml:27: entities.customer.attributes[0].id: 'totalRevenue' is not a name that a table or column can have. "
+        "27: …attributes[0].id: 'totalRevenue' is not a name that a table or column can have. "
         "Write a-z first, then a-z, 0-9 and _, at most 41 characters, such as total_revenue.",
     ),
     "a reserved name of an attribute": (
         "id: revenue",
         "id: person_key",
-        "project.yaml:27: entities.customer.attributes[0].id: 'person_key' is reserved",
+        "27: …attributes[0].id: 'person_key' is reserved",
     ),
     "a reserved name of an identifier": (
-        "{type: crm_id}",
-        "{type: pg_id}",
-        "project.yaml:21: entities.customer.identifiers[0].type: 'pg_id' is reserved",
+        "- {type: crm_id}",
+        "- {type: pg_id}\n      - {type: crm_id}",
+        "20: …identifiers[0].type: 'pg_id' is reserved",
     ),
-    "an odd name of a source": ("  crm:", "  CRM:", "project.yaml:13: sources.CRM: 'CRM' is not a name that"),
-    "a reserved kind": ("  customer:", "  public:", "project.yaml:18: entities.public: 'public' is reserved"),
+    "an odd name of a source": (
+        "entities:\n",
+        "  CRM: {table: crm, arrived_at: t, event: {type: t, time: t}}\nentities:\n",
+        "17: sources.CRM: 'CRM' is not a name that a table or column can have.",
+    ),
+    "a reserved kind": ("  customer:", "  public:", "18: entities.public: 'public' is reserved"),
     "a schema of the warehouse": (
         "  customer:\n",
         "  customer:\n    schema: main\n",
-        "project.yaml:19: entities.customer.schema: 'main' is a schema of the warehouse itself.",
+        "19: …schema: 'main' is a schema of the warehouse itself.",
     ),
     "the schema of the shared tables": (
         "  customer:\n",
         "  customer:\n    schema: cdp\n",
-        "project.yaml:19: entities.customer.schema: cdp is the schema of the shared tables already.",
+        "19: …schema: cdp is the schema of the shared tables already.",
     ),
     "neither files nor a table": (
         "    table: raw.contacts\n",
         "",
-        "project.yaml:13: sources.crm: has neither files nor a table.",
+        "13: sources.crm: has neither files nor a table.",
     ),
     "files and a table": (
         "    table: raw.contacts\n",
         "    table: raw.contacts\n    files: crm/{day}/*\n",
-        "project.yaml:13: sources.crm: has both files and a table.",
+        "13: sources.crm: has both files and a table.",
     ),
     "a table without the day of arrival": (
         "    arrived_at: updated_at\n",
         "",
-        "project.yaml:13: sources.crm.arrived_at: is missing. A table needs it",
+        "13: sources.crm.arrived_at: is missing. A table needs it",
     ),
     "files without the day of arrival": (
         "landing/web/{day}/*",
         "landing/web/*",
-        "project.yaml:6: sources.web.files: does not say on which day a file arrived.",
+        "6: sources.web.files: does not say on which day a file arrived.",
     ),
     "the day twice": (
         "landing/web/{day}/*",
         "landing/{day}/{day}.csv",
-        "project.yaml:6: sources.web.files: has {day} 2",
+        "6: sources.web.files: has {day} 2",
     ),
     "the day and the time of arrival": (
         "landing/web/{day}/*\n",
         "landing/web/{day}/*\n    arrived_at: sent\n",
-        "project.yaml:7: sources.web.arrived_at: gives the day of arrival, and so does {day} in `files`.",
+        "7: sources.web.arrived_at: gives the day of arrival, and so does {day} in `files`.",
     ),
     "an unknown placeholder": (
         "landing/web/{day}/*",
         "landing/web/{date}/{day}",
-        "project.yaml:6: sources.web.files: {date} stands for nothing.",
+        "6: sources.web.files: {date} stands for nothing.",
     ),
     "no identifiers": (
         SHOP[SHOP.index("    identifiers:") : SHOP.index("    attributes:")],
         "    identifiers: []\n",
-        "project.yaml:19: entities.customer.identifiers: is empty.",
+        "19: …identifiers: is empty.",
     ),
     "an undeclared identifier": (
         "identifier: email",
         "identifier: emial",
-        "project.yaml:25: entities.customer.stitching[1].identifier: 'emial' is not declared. Did you mean email? Declared "
+        "25: …stitching[1].identifier: 'emial' is not declared. Did you mean email? Declared "
         "are crm_id, email, web_id.",
     ),
     "an undeclared source": (
         "source: [web, crm]",
         "source: [web, crn]",
-        "project.yaml:25: entities.customer.stitching[1].source: 'crn' is no source of this project. Did you mean crm?",
+        "25: …stitching[1].source: 'crn' is no source of this project. Did you mean crm?",
     ),
     "an undeclared source of an attribute": (
         "sources: web",
         "sources: [web, app]",
-        "project.yaml:27: entities.customer.attributes[0].sources: 'app' is no source of this project. Declared are crm, web.",
+        "27: …attributes[0].sources: 'app' is no source of this project. Declared are crm, web.",
     ),
     "an identifier declared twice": (
         "{type: web_id}",
-        "{type: crm_id}",
-        "project.yaml:23: entities.customer.identifiers[2].type: 'crm_id' stands in the list already, at project.yaml:21.",
+        "{type: web_id}\n      - {type: crm_id}",
+        "23: …identifiers[3].type: 'crm_id' stands in the list already, at project.yaml:20.",
     ),
     "an attribute declared twice": (
         "    attributes:\n",
         "    attributes:\n      - {id: revenue, type: max, value: x}\n",
-        "project.yaml:28: entities.customer.attributes[1].id: 'revenue' stands in the list already, at project.yaml:27.",
+        "28: …attributes[1].id: 'revenue' stands in the list already, at project.yaml:27.",
     ),
     "a key written twice": (
         "      type: type\n",
         "      type: type\n      id: other\n",
-        "project.yaml:11: sources.web.event.id: is written a second time, the first time on line 9. Keep one of the two.",
+        "11: sources.web.event.id: is written a second time, the first time on line 9. Keep one of the two.",
     ),
     "an operator that YAML takes for a comment": (
         "id: message_id",
         "id: row #>> '{a,b}'",
-        "project.yaml:9: sources.web.event.id: is cut before \"#>> '{a,b}'\", for YAML takes ` #` for a comment.",
+        "9: sources.web.event.id: is cut before \"#>> '{a,b}'\", for YAML takes ` #` for a comment.",
     ),
     "a number that is none": (
         "default: 0",
         "default: .nan",
-        "project.yaml:27: entities.customer.attributes[0].default: '.nan' cannot be read: it is no finite number.",
+        "27: …attributes[0].default: '.nan' cannot be read: it is no finite number.",
     ),
     "a text that cannot be stored": (
         "id: message_id",
         r'id: "a\0b"',
-        r"project.yaml:9: sources.web.event.id: 'a\x00b' cannot be read: it has a character that cannot be stored.",
+        r"9: sources.web.event.id: 'a\x00b' cannot be read: it has a character that cannot be stored.",
     ),
     "a tag": (
         "id: message_id",
         "id: !secret x",
-        "project.yaml:9: sources.web.event.id: 'x' cannot be read: the YAML tag",
+        "9: sources.web.event.id: 'x' cannot be read: the YAML tag",
     ),
     "a section with a tag": (
         "event: {id:",
         "event: !secret {id:",
-        "project.yaml:16: sources.crm.event: has the YAML tag",
+        "16: sources.crm.event: has the YAML tag",
     ),
     "a list as a key": (
         "name: shop",
         "? [a]\n: shop\nname: shop",
-        "project.yaml:1: has a list or a mapping for a key.",
+        "1: has a list or a mapping for a key.",
     ),
     "an alias of itself": (
         "event: {id: contact_id,",
         "event: &event {id: *event,",
-        "project.yaml:16: sources.crm.event.id: is an alias of something that it stands in itself",
+        "16: sources.crm.event.id: is an alias of something that it stands in itself",
     ),
 }
 
@@ -299,10 +304,10 @@ def test_one_mistake_is_one_error_that_says_what_would_be_accepted(
     tmp_path: Path, old: str, new: str, message: str
 ) -> None:
     (found,) = mistakes(tmp_path, replaced(old, new))
-    assert found.startswith(message)
+    assert found.startswith("project.yaml:" + message.replace("…", "entities.customer."))
 
 
-# A second event source of which somebody took an id away, and so on: the cause is reported and nothing that follows.
+# What is replaced in the small project, by what, and the paths of all errors: the cause and nothing that follows.
 FOLLOWED = {
     "a source that a rule names": ("    table: raw.contacts\n", "    table: 5\n", ["sources.crm.table"]),
     "a type of identifier that a rule names": ("{type: web_id}", "{type: web_id, pii: 1}", ["identifiers[2].pii"]),
@@ -349,84 +354,6 @@ def test_an_attribute_may_read_any_source_once_events_name_theirs(tmp_path: Path
         "id: message_id\n", "id: message_id\n      source: app_name\n"
     )
     assert mistakes(tmp_path, text) == []
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("", "project.yaml:1: is empty: there is no value in the file."),
-        ("# only this\n", "project.yaml:1: is empty: there is no value in the file."),
-        ("- a\n", "project.yaml:1: is not a project: it must be a mapping."),
-        ("\nshop", "project.yaml:2: is not a project: it must be a mapping."),
-        ("name: shop\nsources:\n\tweb: {}\n", "project.yaml:3: is not YAML: the line begins with a tab. Indent with"),
-        ("name: shop\nstart: a: b\n", "project.yaml:2: is not YAML: mapping values are not allowed in this context."),
-        (
-            "name: [a,\n\n\n",
-            "project.yaml:4: is not YAML: did not find expected node content, in what begins on line 1.",
-        ),
-        ("name: a\x01", "project.yaml:1: is not YAML: it has a control character."),
-        (
-            "name: a\n--- \nname: b\n",
-            "project.yaml:2: is not YAML: but found another document, in what begins on line 1.",
-        ),
-        ("name: *a\n", "project.yaml:1: is not YAML: found undefined alias."),
-        ("[" * 60 + "]" * 60, "project.yaml:1: " + "[0]" * 50 + ": is nested more than 50 levels deep."),
-        ("[" * 5000, "project.yaml:1: is not YAML"),
-    ],
-)
-def test_a_file_that_is_no_project_says_where(tmp_path: Path, text: str, message: str) -> None:
-    (found, *_) = mistakes(tmp_path, text)
-    assert found.startswith(message)
-
-
-def test_a_folder_without_a_project_says_so(tmp_path: Path) -> None:
-    project, (error,) = read_project(tmp_path, {})
-    assert project is None
-    assert str(error).startswith(f"project.yaml: is not there: {tmp_path} has no such file.")
-
-
-def test_a_file_in_another_encoding_says_where(tmp_path: Path) -> None:
-    (tmp_path / "project.yaml").write_bytes("name: shop\nwarehouse: Zürich".encode("latin-1"))
-    _, (error,) = read_project(tmp_path, {})
-    assert str(error) == "project.yaml:2: is not UTF-8 text. Save the file as UTF-8."
-
-
-def test_aliases_that_stand_for_more_than_a_computer_holds_are_refused(tmp_path: Path) -> None:
-    doubled = "".join(f"a{i}: &a{i} [*a{i - 1}, *a{i - 1}]\n" for i in range(1, 40))
-    (found, *_) = mistakes(tmp_path, f"a0: &a0 [x, x]\n{doubled}")
-    assert found == "project.yaml:1: holds more than 200,000 values, those of aliases among them."
-
-
-LIST_FILES = {
-    "a pattern that matches nothing": (
-        "no/*.yaml",
-        {},
-        "project.yaml:26: …attributes.files: 'no/*.yaml' matches no file.",
-    ),
-    "a pattern outside": (
-        "/etc/*",
-        {},
-        "project.yaml:26: …attributes.files: '/etc/*' is not a pattern of files: Non-rel",
-    ),
-    "a pattern that is no text": ("5", {}, "project.yaml:26: …attributes.files: is not a text."),
-    "a file that is no YAML": ("a.yaml", {"a.yaml": "- id: ["}, "a.yaml:1: …attributes: is not YAML: did not find"),
-    "an empty file": ("a.yaml", {"a.yaml": ""}, "a.yaml:1: …attributes: is empty: there is no value in the file."),
-    "a file of something else": (
-        "a.yaml",
-        {"a.yaml": "- x"},
-        "a.yaml:1: …attributes[0]: must be a mapping of keys, and 'x'",
-    ),
-    "a key beside files": ("a.yaml, id: b", {"a.yaml": "[]"}, "project.yaml:26: …attributes: has id beside `files`."),
-}
-
-
-@pytest.mark.parametrize(("pattern", "files", "message"), LIST_FILES.values(), ids=LIST_FILES.keys())
-def test_a_list_in_files_says_what_is_wrong_with_them(
-    tmp_path: Path, pattern: str, files: dict[str, str], message: str
-) -> None:
-    inline = SHOP[SHOP.index("    attributes:") :]
-    (found,) = mistakes(tmp_path, SHOP.replace(inline, f"    attributes: {{files: {pattern}}}\n"), files)
-    assert found.replace("entities.customer.", "…").startswith(message)
 
 
 def test_no_message_shows_where_pydantic_explains_itself(tmp_path: Path) -> None:

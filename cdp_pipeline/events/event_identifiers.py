@@ -1,0 +1,218 @@
+"""The stage `<kind>/event_identifiers`: which identifiers each event carries, the most important first.
+
+Each stitching rule that matches an event gives values: a scalar one, an array one for each element. A value is
+normalised, then it must be valid and not blocked; what is left is hashed once per distinct value. Among identifiers of
+equal importance the earlier rule's comes first, then the earlier in the array. A JSON object, an array within an array
+and a number with a fraction are no identifiers; they are counted as invalid. An event without identifiers has no row.
+"""
+
+import hashlib
+import json
+from datetime import date
+
+from sqlglot import exp
+
+from cdp_pipeline.config.model import Entity, IdentifierType, Project, StitchingRule
+from cdp_pipeline.events.landing import Days
+from cdp_pipeline.sql.expressions import bind_known, parse_expression
+from cdp_pipeline.sql.json_paths import hoist_paths
+from cdp_pipeline.sql.statements import Statements, from_tree
+from cdp_pipeline.warehouse.base import Connection, type_class
+from cdp_pipeline.warehouse.stage import Due, Facts, Run, StageSpec, Work, stage
+
+SQL = Statements(__package__, "event_identifiers.sql")
+BLOCKED_DEFAULTS = ("", "null", "undefined", "none", "nil", "nan", "n/a", "unknown", "anonymous", "-1", "0")
+ZERO_UUID = "^0{8}-?0{4}-?0{4}-?0{4}-?0{12}$"
+EVENT_COLUMNS = {"id": "event_id", "source_id": "source_id", "type": "type", "version": "version",
+                 "event_time": "event_time", "payload": "payload"}  # fmt: skip
+_RULES_PER_TYPE = 10_000
+_PLACES_PER_RULE = 100_000
+_TEMPORARY = ("changed", "extracted", "occurrences", "readings", "found")
+
+
+def event_identifiers_spec(project: Project, kind: str) -> StageSpec:
+    """The stage that finds the identifiers of a kind of entity in events."""
+    entity = project.entities[kind]
+    parts = [entity.model_dump(mode="json", include={"identifiers", "stitching"})]
+    definition = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+    schemas = {"cdp": project.schema_name, "kind": entity.schema_name}
+    return StageSpec(f"{kind}/event_identifiers", kind, schemas, ("cdp/customer_events",), definition)
+
+
+def identify_events(
+    connection: Connection, project: Project, kind: str, run: Run, *, days: Days | None = None, full: bool = False
+) -> Facts:
+    """Works out the identifiers of the events that changed.
+
+    Args:
+        connection: the warehouse.
+        project: the project.
+        kind: the kind of entity.
+        run: the run that works.
+        days: days of arrival to do again as well, whatever changed.
+        full: do all events again.
+
+    Raises:
+        InvariantError: the result breaks an invariant; nothing was written.
+    """
+    entity = project.entities[kind]
+    with stage(connection, event_identifiers_spec(project, kind), run, full=full) as work:
+        if work.due is Due.NOTHING and days is None:
+            return work.facts
+        if work.due is Due.NOTHING:
+            work.facts.due = Due.CHANGES
+        _clear(work)
+        _find(work, entity, days)
+        _write(work)
+        _measure(work)
+        _clear(work)
+    return work.facts
+
+
+def _clear(work: Work) -> None:
+    for name in _TEMPORARY:
+        work.run(SQL[f"drop_{name}"])
+
+
+def _find(work: Work, entity: Entity, days: Days | None) -> None:
+    first, final = (days.first, days.last) if days is not None else (date.max, date.max)
+    if work.due is not Due.ALL:
+        work.run(SQL["changed"], since=work.since, first_day=first, final_day=final)
+    work.run(SQL["make_occurrences"])
+    work.run(SQL["make_readings"])
+    if entity.stitching:
+        _extract(work, entity)
+        for identifier in entity.identifiers:
+            work.run(from_tree("readings.add", _readings(identifier)))
+    work.run(SQL["found"])
+
+
+def _write(work: Work) -> None:
+    if work.due is Due.ALL:
+        work.run(SQL["remove_all"])
+    else:
+        work.run(SQL["log_removed"], since=work.since, number=work.number)
+        work.run(SQL["remove"], since=work.since)
+    work.run(SQL["add"], number=work.number)
+    work.run(SQL["add_values"])
+
+
+def _measure(work: Work) -> None:
+    names = ("events_identified", "occurrences", "invalid_values", "blocked_values")
+    work.measure(**dict(zip(names, work.fetch(SQL["figures"])[0], strict=True)))
+    for day, events in work.fetch(SQL["figures_by_day"]):
+        work.facts.days[day] = {"identified events": events}
+    work.must_be_empty("every event once", SQL["doubled_events"])
+    work.must_be_empty("every row's event exists", SQL["orphans"], number=work.number)
+    work.must_be_empty("the anchor is the first identifier", SQL["unanchored"], number=work.number)
+
+
+def rule_condition(rule: StitchingRule) -> exp.Expression | None:
+    """Which events a rule reads, as a condition over `e`; None: all."""
+    conditions: list[exp.Expression] = [
+        exp.column(column, table="e").isin(*names)
+        for column, names in (("landed_from", rule.source), ("type", rule.events), ("version", rule.version))
+        if names
+    ]
+    if rule.where is not None:
+        conditions.append(bind_event(rule.where))
+    return exp.and_(*conditions) if conditions else None
+
+
+def bind_event(text: str) -> exp.Expression:
+    """An expression over an event, bound to `e`, a row of customer_events.
+
+    Raises:
+        SqlError: the expression is not allowed, or reads a column that an event does not have.
+    """
+    known: dict[str, exp.Expression] = {name: exp.column(column, table="e") for name, column in EVENT_COLUMNS.items()}
+    return bind_known(parse_expression(text), known)
+
+
+def _rule_values(rule: StitchingRule) -> tuple[exp.Expression, exp.Expression]:
+    """A rule's value, and the kind of JSON it is read from (NULL where it is not read from JSON as it stands)."""
+    value = bind_event(rule.value)
+    kind: exp.Expression = exp.null()
+    if isinstance(value, exp.Anonymous) and value.name.lower() == "cdp_path_text":
+        kind = exp.Anonymous(this="cdp_path_kind", expressions=[part.copy() for part in value.expressions])
+    condition = rule_condition(rule)
+    return (value if condition is None else exp.Case().when(condition, value)), kind
+
+
+def _extract(work: Work, entity: Entity) -> None:
+    """Reads all the rules' values in one scan of the events, then lists them one by one."""
+    values = [tree for rule in entity.stitching for tree in _rule_values(rule)]
+    hoisted = hoist_paths(values, exp.column("payload", table="e"), "cdp")
+    inner = exp.select("e.event_id", "e.arrived_on", "e.event_time", "e.landed_from", "e.source_id", "e.type", "e.version")
+    inner = inner.select("e.payload", *(exp.alias_(tree, name) for name, tree in hoisted.lists))
+    inner = inner.from_(exp.alias_(exp.table_("customer_events", "cdp"), "e"))
+    if work.due is not Due.ALL:
+        changed = exp.select("c.event_id").from_("changed_events as c")
+        inner = inner.where(exp.column("event_id", table="e").isin(query=changed))
+    columns = [exp.alias_(tree, f"{'vk'[n % 2]}{n // 2}") for n, tree in enumerate(hoisted.trees)]
+    query = exp.select("e.event_id", "e.arrived_on", "e.event_time", *columns).from_(inner.subquery("e"))
+    made = exp.Create(this=exp.to_table("extracted"), kind="TABLE", expression=query)
+    made.set("properties", exp.Properties(expressions=[exp.TemporaryProperty()]))
+    work.run(from_tree("event_identifiers.extracted", made))
+    described = work.connection.describe(from_tree("describe", exp.select("*").from_("extracted")))
+    types = {name: type_class(type_name, work.connection.dialect) for name, type_name in described}
+    for number, rule in enumerate(entity.stitching):
+        rank = (entity.priority(rule.identifier) * _RULES_PER_TYPE + number) * _PLACES_PER_RULE
+        query = _occurrences(number, rank, rule.identifier, types[f"v{number}"])
+        work.run(from_tree("occurrences.add", exp.insert(query, "occurrences")))
+
+
+def _occurrences(number: int, rank: int, identifier_type: str, value_class: str) -> exp.Select:
+    """The values that one rule found, one row each."""
+    value, kind = exp.column(f"v{number}", table="x"), exp.column(f"k{number}", table="x")
+    place: exp.Expression = exp.Literal.number(0)
+    source: exp.Select = exp.select("x.event_id", "x.arrived_on", "x.event_time").from_("extracted as x")
+    source = source.where(value.is_(exp.null()).not_())
+    if value_class == "json":
+        texts, kinds = exp.func("cdp_json_texts", value), exp.func("cdp_json_kinds", value)
+    elif value_class == "array":
+        texts, kinds = exp.cast(value, "text[]"), None
+    else:
+        source = source.select(exp.alias_(exp.cast(value, "text"), "value"), exp.alias_(exp.cast(kind, "text"), "kind"))
+        source = source.select(exp.alias_(place, "place"))
+        return _ranked(source, rank, identifier_type)
+    source = source.select(exp.alias_(exp.Explode(this=texts), "value"))
+    kinds_column = exp.cast(exp.null(), "text") if kinds is None else exp.Explode(this=kinds)
+    source = source.select(exp.alias_(kinds_column, "kind"))
+    source = source.select(exp.alias_(exp.Explode(this=exp.func("cdp_places", texts)), "place"))
+    return _ranked(source, rank, identifier_type)
+
+
+def _ranked(source: exp.Select, rank: int, identifier_type: str) -> exp.Select:
+    ranked = exp.alias_(exp.Add(this=exp.Literal.number(rank), expression=exp.column("place", table="o")), "rank")
+    identifier = exp.alias_(exp.cast(exp.Literal.string(identifier_type), "text"), "identifier_type")
+    query = exp.select("o.event_id", "o.arrived_on", "o.event_time", ranked, identifier, "o.value", "o.kind")
+    return query.from_(source.subquery("o")).where("o.value is not null")
+
+
+def _readings(identifier: IdentifierType) -> exp.Expression:
+    """What becomes of each distinct value of one type: normalised, judged, hashed."""
+    normalised: exp.Expression = exp.column("value", table="o")
+    steps = {"trim": "trim", "lower": "lower", "upper": "upper", "digits": "cdp_digits"}
+    for step in identifier.normalize:
+        normalised = exp.func(steps[step], normalised)
+    name = exp.cast(exp.Literal.string(identifier.type), "text")
+    distinct = exp.select("o.value as raw", exp.alias_(normalised, "value")).distinct().from_("occurrences as o")
+    distinct = distinct.where(exp.column("identifier_type", table="o").eq(identifier.type), "o.value is not null")
+    value = exp.column("value", table="d")
+    folded = exp.func("lower", exp.func("trim", value.copy()))
+    blocked = [text.strip().lower() for text in identifier.blocked]
+    blocked += BLOCKED_DEFAULTS if identifier.blocked_defaults else [""]
+    is_blocked: exp.Expression = folded.isin(*blocked)
+    if identifier.blocked_defaults:
+        is_blocked = exp.or_(is_blocked, exp.func("cdp_matches", folded.copy(), exp.Literal.string(ZERO_UUID)))
+    status = exp.Case().when(is_blocked, exp.Literal.string("blocked"))
+    if identifier.valid is not None:
+        valid = exp.func("cdp_matches", value.copy(), exp.Literal.string(identifier.valid))
+        status = status.when(exp.not_(valid), exp.Literal.string("invalid"))
+    status = status.else_(exp.Literal.string("valid"))
+    judged = exp.select("d.raw", "d.value", exp.alias_(status, "status")).from_(distinct.subquery("d"))
+    hashed = exp.func("cdp_hash", exp.Literal.string("identifier"), name.copy(), exp.column("value", table="j"))
+    hashed = exp.Case().when(exp.column("status", table="j").eq("valid"), hashed)
+    query = exp.select(name, "j.raw", "j.value", "j.status", hashed).from_(judged.subquery("j"))
+    return exp.insert(query, "readings")

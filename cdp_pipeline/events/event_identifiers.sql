@@ -1,0 +1,118 @@
+-- name: changed
+-- The events whose identifiers are to be worked out: those that came since, and those of the days asked for.
+create temporary table changed_events as
+select e.event_id
+from cdp.customer_events as e
+where e.landed_in > :since or e.arrived_on between :first_day and :final_day
+
+-- name: drop_changed
+drop table if exists changed_events
+
+-- name: drop_extracted
+drop table if exists extracted
+
+-- name: drop_occurrences
+drop table if exists occurrences
+
+-- name: drop_readings
+drop table if exists readings
+
+-- name: drop_found
+drop table if exists found
+
+-- name: make_occurrences
+create temporary table occurrences (
+    event_id uuid, arrived_on date, event_time timestamptz, rank bigint, identifier_type text, value text, kind text
+)
+
+-- name: make_readings
+create temporary table readings (
+    identifier_type text, raw text, value text, status text, identifier_id uuid
+)
+
+-- name: found
+-- An identifier of an event, at its most important place in it.
+create temporary table found as
+select o.event_id, o.arrived_on, o.event_time, r.identifier_id, min(o.rank) as rank
+from occurrences as o
+join readings as r on r.identifier_type = o.identifier_type and r.raw = o.value
+where r.status = 'valid' and (o.kind is null or o.kind not in ('object', 'array', 'number', 'null'))
+group by o.event_id, o.arrived_on, o.event_time, r.identifier_id
+
+-- name: log_removed
+insert into kind.removed_event_identifiers (event_id, arrived_on, identifier_ids, removed_in)
+select i.event_id, i.arrived_on, i.identifier_ids, :number
+from kind.event_identifiers as i
+where i.event_id in (
+    select c.event_id from changed_events as c
+    union all
+    select r.event_id from cdp.removed_events as r where r.removed_in > :since
+)
+
+-- name: remove
+delete from kind.event_identifiers as i
+where i.event_id in (
+    select c.event_id from changed_events as c
+    union all
+    select r.event_id from cdp.removed_events as r where r.removed_in > :since
+)
+
+-- name: remove_all
+delete from kind.event_identifiers as i
+
+-- name: add
+insert into kind.event_identifiers (event_id, arrived_on, event_time, anchor_id, identifier_ids, changed_in)
+select f.event_id, f.arrived_on, f.event_time, f.identifier_ids[1], f.identifier_ids, :number
+from (
+    select g.event_id, g.arrived_on, g.event_time, array_agg(g.identifier_id order by g.rank) as identifier_ids
+    from found as g
+    group by g.event_id, g.arrived_on, g.event_time
+) as f
+
+-- name: add_values
+insert into kind.identifier_values (identifier_id, identifier_type, value)
+select distinct r.identifier_id, r.identifier_type, r.value
+from readings as r
+where r.status = 'valid' and r.identifier_id not in (select v.identifier_id from kind.identifier_values as v)
+
+-- name: figures
+select
+    (select count(distinct f.event_id) from found as f) as events_identified,
+    (select count(*) from occurrences as o) as occurrences,
+    (
+        select count(*) from occurrences as o
+        left join readings as r on r.identifier_type = o.identifier_type and r.raw = o.value
+        where o.kind in ('object', 'array', 'number') or r.status = 'invalid'
+    ) as invalid_values,
+    (
+        select count(*) from occurrences as o
+        join readings as r on r.identifier_type = o.identifier_type and r.raw = o.value
+        where r.status = 'blocked' and (o.kind is null or o.kind not in ('object', 'array', 'number', 'null'))
+    ) as blocked_values
+
+-- name: figures_by_day
+select i.arrived_on, count(*) as identified_events
+from kind.event_identifiers as i
+where i.arrived_on in (select distinct f.arrived_on from found as f)
+group by i.arrived_on
+
+-- name: doubled_events
+select count(*)
+from (
+    select i.event_id
+    from kind.event_identifiers as i
+    where i.event_id in (select f.event_id from found as f)
+    group by i.event_id
+    having count(*) > 1
+) as doubled
+
+-- name: orphans
+select count(*)
+from kind.event_identifiers as i
+left join cdp.customer_events as e on e.event_id = i.event_id and e.arrived_on = i.arrived_on
+where e.event_id is null and i.changed_in = :number
+
+-- name: unanchored
+select count(*)
+from kind.event_identifiers as i
+where i.changed_in = :number and (i.anchor_id is null or i.anchor_id <> i.identifier_ids[1])

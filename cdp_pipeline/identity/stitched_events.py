@@ -1,0 +1,92 @@
+"""The stage `<kind>/stitched_events`: every event and whose it is now; and replay.
+
+New events take the owner of their anchor. Then replay: when the map changes, exactly the events whose anchor changed
+hands move, past ones included. Entities that gained or lost events are queued for `profiles`; nobody else is calculated
+again. Each replay leaves a row in `<kind>/replays`.
+"""
+
+from datetime import UTC, datetime
+
+from sqlglot import exp
+
+from cdp_pipeline.config.model import Project
+from cdp_pipeline.sql.statements import Statements
+from cdp_pipeline.warehouse.base import Connection
+from cdp_pipeline.warehouse.stage import Due, Facts, Run, StageSpec, Work, stage
+
+SQL = Statements(__package__, "stitched_events.sql")
+_TEMPORARY = ("restitched", "rekeyed_events", "stitched_before")
+
+
+def stitched_events_spec(project: Project, kind: str) -> StageSpec:
+    """The stage that attributes events to the entities of a kind."""
+    schemas = {"cdp": project.schema_name, "kind": project.entities[kind].schema_name}
+    inputs = ("cdp/customer_events", f"{kind}/event_identifiers", f"{kind}/entity_map")
+    return StageSpec(f"{kind}/stitched_events", kind, schemas, inputs, marks=SQL["marked"])
+
+
+def stitch_events(connection: Connection, project: Project, kind: str, run: Run, *, full: bool = False) -> Facts:
+    """Attributes new events, and replays past ones whose owner changed.
+
+    Args:
+        connection: the warehouse.
+        project: the project.
+        kind: the kind of entity.
+        run: the run that works.
+        full: attribute all events again.
+
+    Raises:
+        InvariantError: the result breaks an invariant; nothing was written.
+    """
+    with stage(connection, stitched_events_spec(project, kind), run, full=full) as work:
+        if work.due is Due.NOTHING:
+            return work.facts
+        for name in _TEMPORARY:
+            work.run(SQL[f"drop_{name}"])
+        last_change = int(work.scalar(SQL["last_replayed"]))
+        if work.due is Due.ALL:
+            _stitch_all(work)
+        else:
+            _stitch_changed(work, last_change)
+        _record(work, last_change)
+        _check(work)
+        for name in _TEMPORARY:
+            work.run(SQL[f"drop_{name}"])
+    return work.facts
+
+
+def _stitch_all(work: Work) -> None:
+    work.run(SQL["stitched_before"])
+    work.run(SQL["remove_all"])
+    work.run(SQL["add"], {"concerned": exp.true()}, now=work.now)
+    work.run(SQL["rekeyed_in_all"])
+    work.run(SQL["queue_rekeyed"])
+
+
+def _stitch_changed(work: Work, last_change: int) -> None:
+    work.run(SQL["restitched"], since=work.since)
+    work.run(SQL["queue_losers"])
+    work.run(SQL["remove"])
+    work.run(SQL["rekeyed_events"], last_change=last_change)
+    work.run(SQL["rekey"], now=work.now)
+    work.run(SQL["queue_rekeyed"])
+    concerned = exp.column("event_id", table="e").isin(query=exp.select("r.event_id").from_("restitched as r"))
+    work.run(SQL["add"], {"concerned": concerned}, now=work.now)
+    work.run(SQL["queue_winners"])
+
+
+def _record(work: Work, last_change: int) -> None:
+    seconds = (datetime.now(UTC) - work.now).total_seconds()
+    values = {"run": work.current_run.run, "started_at": work.now, "seconds": seconds, "last_change": last_change}
+    work.run(SQL["record_replay"], **values)
+    work.run(SQL["events_view"])
+    names = ("stitched_events", "events_of_somebody", "events_rekeyed", "entities_touched")
+    work.measure(**dict(zip(names, work.fetch(SQL["figures"])[0], strict=True)))
+    _ = work.number
+
+
+def _check(work: Work) -> None:
+    work.must_be_empty("every event once", SQL["doubled_events"], now=work.now)
+    work.must_be_empty("no event is missing", SQL["missing_events"])
+    work.must_be_empty("every stitched event's entity exists", SQL["strangers"], now=work.now)
+    work.must_be_empty("every event belongs to the owner of its anchor", SQL["astray"], now=work.now)

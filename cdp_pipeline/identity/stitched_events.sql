@@ -1,0 +1,154 @@
+-- name: marked
+select count(*) from kind.stitched_events as s where s.stitched is null
+
+-- name: drop_restitched
+drop table if exists restitched
+
+-- name: drop_rekeyed_events
+drop table if exists rekeyed_events
+
+-- name: drop_stitched_before
+drop table if exists stitched_before
+
+-- name: restitched
+-- Events that came, went, changed, changed their identifiers, or were marked by hand.
+create temporary table restitched as
+select e.event_id from cdp.customer_events as e where e.landed_in > :since
+union
+select r.event_id from cdp.removed_events as r where r.removed_in > :since
+union
+select i.event_id from kind.event_identifiers as i where i.changed_in > :since
+union
+select d.event_id from kind.removed_event_identifiers as d where d.removed_in > :since
+union
+select s.event_id from kind.stitched_events as s where s.stitched is null
+
+-- name: queue_losers
+insert into kind.dirty_entities (entity_id)
+select distinct s.entity_id
+from kind.stitched_events as s
+where s.entity_id is not null and s.event_id in (select r.event_id from restitched as r)
+
+-- name: remove
+delete from kind.stitched_events as s
+where s.event_id in (select r.event_id from restitched as r)
+
+-- name: rekeyed_events
+-- The events whose anchor changed hands since the last replay.
+create temporary table rekeyed_events as
+select s.event_id, s.entity_id as from_entity_id, m.entity_id as to_entity_id
+from (
+    select distinct c.identifier_id from kind.entity_changes as c where c.change_id > :last_change
+) as c
+join kind.stitched_events as s on s.anchor_id = c.identifier_id
+left join kind.entity_map as m on m.identifier_id = c.identifier_id
+where s.entity_id is distinct from m.entity_id
+
+-- name: rekey
+update kind.stitched_events as s
+set entity_id = k.to_entity_id, stitched = :now
+from rekeyed_events as k
+where k.event_id = s.event_id
+
+-- name: queue_rekeyed
+insert into kind.dirty_entities (entity_id)
+select distinct q.entity_id
+from (
+    select k.from_entity_id as entity_id from rekeyed_events as k
+    union all
+    select k.to_entity_id as entity_id from rekeyed_events as k
+) as q
+where q.entity_id is not null
+
+-- name: add
+insert into kind.stitched_events (event_id, arrived_on, event_time, anchor_id, entity_id, stitched)
+select e.event_id, e.arrived_on, e.event_time, i.anchor_id, m.entity_id, :now
+from cdp.customer_events as e
+left join kind.event_identifiers as i on i.event_id = e.event_id
+left join kind.entity_map as m on m.identifier_id = i.anchor_id
+where :concerned
+
+-- name: queue_winners
+insert into kind.dirty_entities (entity_id)
+select distinct s.entity_id
+from kind.stitched_events as s
+where s.entity_id is not null and s.event_id in (select r.event_id from restitched as r)
+
+-- name: stitched_before
+create temporary table stitched_before as
+select s.event_id, s.entity_id from kind.stitched_events as s
+
+-- name: remove_all
+delete from kind.stitched_events as s
+
+-- name: rekeyed_in_all
+create temporary table rekeyed_events as
+select s.event_id, b.entity_id as from_entity_id, s.entity_id as to_entity_id
+from stitched_before as b
+join kind.stitched_events as s on s.event_id = b.event_id
+where b.entity_id is distinct from s.entity_id
+
+-- name: last_replayed
+select coalesce(max(r.to_change), 0) from kind.replays as r
+
+-- name: record_replay
+insert into kind.replays (
+    replay_id, run, started_at, seconds, changes, events_rekeyed, entities_touched, from_change, to_change
+)
+select coalesce((select max(p.replay_id) from kind.replays as p), 0) + 1, :run, :started_at, :seconds, c.changes,
+    (select count(*) from rekeyed_events as k),
+    (select count(distinct d.entity_id) from kind.dirty_entities as d),
+    c.from_change, c.to_change
+from (
+    select count(*) as changes, coalesce(min(x.change_id), :last_change) as from_change,
+        coalesce(max(x.change_id), :last_change) as to_change
+    from kind.entity_changes as x
+    where x.change_id > :last_change
+) as c
+
+-- name: figures
+select
+    (select count(*) from kind.stitched_events as s) as stitched_events,
+    (select count(*) from kind.stitched_events as s where s.entity_id is not null) as events_of_somebody,
+    (select count(*) from rekeyed_events as k) as events_rekeyed,
+    (select count(distinct d.entity_id) from kind.dirty_entities as d) as entities_touched
+
+-- name: missing_events
+-- Events without a row here, and rows without an event.
+select (select count(*) from cdp.customer_events as e) - (select count(*) from kind.stitched_events as s)
+
+-- name: doubled_events
+select count(*)
+from (
+    select s.event_id
+    from kind.stitched_events as s
+    where s.stitched = :now
+    group by s.event_id
+    having count(*) > 1
+) as doubled
+
+-- name: strangers
+-- Events of an entity that owns no identifier now.
+select count(*)
+from (select distinct s.entity_id from kind.stitched_events as s where s.entity_id is not null and s.stitched = :now) as o
+left join kind.entities as e on e.entity_id = o.entity_id
+left join kind.entity_map as m on m.identifier_id = e.key_id and m.entity_id = o.entity_id
+where m.entity_id is null
+
+-- name: astray
+-- Events whose anchor belongs to another entity than they do.
+select count(*)
+from kind.stitched_events as s
+left join kind.entity_map as m on m.identifier_id = s.anchor_id
+where s.stitched = :now and s.entity_id is distinct from m.entity_id
+
+-- name: events_view
+create or replace view kind.events as
+select s.event_id, e.source_id, e.source_event_id, e.type, e.version, e.event_time, e.arrived_on, e.payload, s.anchor_id,
+    s.entity_id, coalesce(s.entity_id, s.event_id) as person_id,
+    coalesce(k.value, a.value, cast(s.event_id as text)) as person_key
+from kind.stitched_events as s
+join cdp.customer_events as e on e.event_id = s.event_id
+left join kind.entities as r on r.entity_id = s.entity_id
+left join kind.identifiers as k on k.identifier_id = r.key_id
+left join kind.identifiers as a on a.identifier_id = s.anchor_id

@@ -1,0 +1,63 @@
+"""Keys of the contract that a later release brings are refused by name: never accepted, never called unknown."""
+
+from pathlib import Path
+
+import pytest
+
+from cdp_pipeline_tests.config.projects import SHOP, mistakes, replaced
+
+CRM = "    table: raw.contacts\n"
+IDENTIFIER = "- {type: crm_id"
+ENTITY = "  customer:\n"
+ATTRIBUTE = "- {id: revenue, "
+
+LATER = {
+    "sources.crm.mode": (CRM, f"{CRM}    mode: append\n"),
+    "sources.crm.deleted": (CRM, f"{CRM}    deleted: is_deleted\n"),
+    "entities.customer.identifiers[0].max_per_entity": (IDENTIFIER, f"{IDENTIFIER}, max_per_entity: 1"),
+    "entities.customer.identifiers[0].max_links": (IDENTIFIER, f"{IDENTIFIER}, max_links: auto"),
+    "entities.customer.identifiers[0].bridge": (IDENTIFIER, f"{IDENTIFIER}, bridge: false"),
+    "entities.customer.identifiers[0].when_shared": (IDENTIFIER, f"{IDENTIFIER}, when_shared: by_time"),
+    "entities.customer.identifiers[0].store": (IDENTIFIER, f"{IDENTIFIER}, store: hashed"),
+    "entities.customer.identity_maps": (ENTITY, f"{ENTITY}    identity_maps: []\n"),
+    "entities.customer.guards": (ENTITY, f"{ENTITY}    guards: {{max_identifiers: 1000}}\n"),
+    "entities.customer.row_helpers": (ENTITY, f"{ENTITY}    row_helpers:\n"),
+    "entities.customer.context": (ENTITY, f"{ENTITY}    context: [{{key: a}}]\n"),
+    "entities.customer.meta_attributes": (ENTITY, f"{ENTITY}    meta_attributes: []\n"),
+    "entities.customer.attributes[0].identifier": (ATTRIBUTE, f"{ATTRIBUTE}identifier: email, "),
+    "entities.customer.attributes[0].from": (ATTRIBUTE, f"{ATTRIBUTE}from: products, "),
+    "entities.customer.attributes[0].weight": (ATTRIBUTE, f"{ATTRIBUTE}weight: quantity, "),
+    "entities.customer.attributes[0].outer_value": (ATTRIBUTE, f"{ATTRIBUTE}outer_value: value, "),
+    "entities.customer.attributes[0].outer_weight": (ATTRIBUTE, f"{ATTRIBUTE}outer_weight: value, "),
+    "entities.customer.attributes[0].outer_filter": (ATTRIBUTE, f"{ATTRIBUTE}outer_filter: value, "),
+    "entities.customer.attributes[0].multiple": (ATTRIBUTE, f"{ATTRIBUTE}multiple: false, "),
+    "entities.customer.attributes[0].on_error": (ATTRIBUTE, f"{ATTRIBUTE}on_error: fail, "),
+    "automation": ("name: shop\n", "name: shop\nautomation: {replay: off}\n"),
+    "warehouse": ("duckdb:///warehouse.duckdb", "postgresql://cdp@localhost/cdp"),
+}
+
+
+@pytest.mark.parametrize(("path", "replacement"), LATER.items(), ids=LATER.keys())
+def test_what_a_later_release_brings_is_refused_by_name(
+    tmp_path: Path, path: str, replacement: tuple[str, str]
+) -> None:
+    (found,) = mistakes(tmp_path, replaced(*replacement))
+    place, _, message = found.partition(f": {path}: ")
+    assert place.startswith("project.yaml:")
+    assert "is part of a later release; this one does not have it yet. " in message
+    assert message.partition("yet. ")[2].startswith(("Remove ", "Use DuckDB"))
+
+
+@pytest.mark.parametrize("kind", ["identifiers", "derived", "custom"])
+def test_types_of_attribute_that_come_later_are_refused_by_name(tmp_path: Path, kind: str) -> None:
+    (found,) = mistakes(tmp_path, replaced("type: sum", f"type: {kind}"))
+    assert found.startswith(
+        "project.yaml:27: entities.customer.attributes[0].type: An attribute of type identifiers, derived or custom is"
+    )
+
+
+def test_a_type_that_comes_later_needs_no_value(tmp_path: Path) -> None:
+    """Its other mistakes would be judged by rules that do not hold for it."""
+    attribute = SHOP[SHOP.index("- {id: revenue") :]
+    (found,) = mistakes(tmp_path, SHOP.replace(attribute, "- {id: emails, type: identifiers, identifier: email}\n"))
+    assert "attributes[0].type" in found

@@ -1,0 +1,71 @@
+"""The schema for editors accepts what the loader accepts, in the user's spelling."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from cdp_pipeline.config.schema import project_schema
+from cdp_pipeline_tests.config.projects import SHOP, mistakes, replaced
+
+# Some releases of great-expectations bring it; the schema itself needs no library.
+jsonschema: Any = pytest.importorskip("jsonschema")
+
+ATTRIBUTES = SHOP[SHOP.index("    attributes:") :]
+RIGHT = {
+    "the small project": SHOP,
+    "three lines": "name: a\nwarehouse: duckdb:///a\nstart: 2026-01-01\n",
+    "a list in files": SHOP.replace(ATTRIBUTES, "    attributes: {files: 'attributes/*.yaml'}\n"),
+    "renamed schemas": replaced("  customer:\n", "  customer:\n    schema: people\n") + "schema: shared\n",
+    "a star": replaced("events: login", "events: '*'"),
+}
+WRONG = {
+    "the models' spelling": replaced("name: shop\n", "name: shop\nschema_name: shared\n"),
+    "a name that only the loader gives": replaced("    arrived_at:", "    name: crm\n    arrived_at:"),
+    "a key that comes later": replaced("    arrived_at:", "    mode: mirror\n    arrived_at:"),
+    "a number for a text": replaced("id: message_id", "id: 5"),
+    "an odd name": replaced("id: revenue", "id: totalRevenue"),
+    "an odd kind": replaced("  customer:\n", "  Customer:\n"),
+    "no start": replaced("start: 2026-01-01\n", ""),
+    "a key beside files": SHOP.replace(ATTRIBUTES, "    attributes: {files: 'attributes/*.yaml', id: x}\n"),
+}
+
+
+def is_valid(text: str) -> bool:
+    """Tell whether an editor would accept a project, with days as JSON has them."""
+    project = json.loads(json.dumps(yaml.safe_load(text), default=str))
+    return bool(jsonschema.Draft202012Validator(project_schema()).is_valid(project))
+
+
+def test_the_schema_is_a_schema() -> None:
+    jsonschema.Draft202012Validator.check_schema(project_schema())
+
+
+@pytest.mark.parametrize("text", RIGHT.values(), ids=RIGHT.keys())
+def test_the_schema_accepts_what_the_loader_accepts(tmp_path: Path, text: str) -> None:
+    files = {"attributes/a.yaml": "[]"}
+    assert is_valid(text)
+    assert mistakes(tmp_path, text, files) == []
+
+
+@pytest.mark.parametrize("text", WRONG.values(), ids=WRONG.keys())
+def test_the_schema_refuses_what_the_loader_refuses(tmp_path: Path, text: str) -> None:
+    assert not is_valid(text)
+    assert mistakes(tmp_path, text) != []
+
+
+def test_every_key_is_described_and_none_that_a_user_cannot_write_is_there() -> None:
+    schema = project_schema()
+    sections = {"Project": schema, **schema["$defs"]}
+    described = {
+        f"{name}.{key}": bool(field.get("description"))
+        for name, section in sections.items()
+        for key, field in section["properties"].items()
+    }
+    assert [key for key, there in described.items() if not there] == []
+    assert not {"Project.folder", "Project.locations", "Source.name", "Entity.kind", "Entity.schema_name"} & set(
+        described
+    )
+    assert {"Project.schema", "Entity.schema", "StitchingRule.source"} <= set(described)
