@@ -359,6 +359,59 @@ DIRTY_ENTITIES = Table(
     public=False,
 )
 
+# Views, made by the stages whose tables they read.
+ENTITY_REDIRECTS = Table(
+    KIND,
+    "entity_redirects",
+    "an id that is no longer current, one hop",
+    _columns("""
+        from_entity_id uuid: the id
+        to_entity_id uuid: the entity that it stands for now; NULL: retired
+    """),
+)
+EVENTS = Table(
+    KIND,
+    "events",
+    "an event, whole, with its entity",
+    _columns("""
+        event_id uuid: the event
+        source_id text: what the source calls itself
+        source_event_id text: the id that the source gave the event
+        type text: the kind of event
+        version text: the version of the event's schema
+        event_time timestamptz: when it happened
+        arrived_on date: the day on which it landed
+        payload jsonb: what the event says
+        anchor_id uuid: its most important identifier
+        entity_id uuid: whose it is; NULL: nobody's
+        person_id uuid: the entity, else the event itself
+        person_key text: the value of the entity's key, else of the event's anchor, else the event's id
+    """),
+)
+ATTRIBUTES = Table(
+    KIND,
+    "attributes",
+    "an attribute of an entity, long",
+    _columns("""
+        entity_id uuid: the entity
+        attribute_id text: the attribute
+        value jsonb: its value
+        calculated timestamptz: when it was calculated
+    """),
+)
+PROFILES = Table(
+    KIND,
+    "profiles",
+    "an entity, one typed column per shown attribute",
+    _columns("""
+        entity_id uuid: the entity
+        person_key text: the value of the entity's key identifier
+        calculated timestamptz: when it was last calculated; set it to NULL to have it done again
+        valid_at timestamptz: what now() meant
+        modified timestamptz: when a value last changed; set it to NULL to have the profile built anew
+    """),
+)
+
 SHARED = (
     CUSTOMER_EVENTS,
     REJECTED_EVENTS,

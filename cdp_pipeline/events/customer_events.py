@@ -36,6 +36,7 @@ from cdp_pipeline.warehouse.base import Connection
 from cdp_pipeline.warehouse.stage import Due, Facts, Run, StageSpec, Work, stage
 
 ASSET = "cdp/customer_events"
+INVARIANTS = ("landed rows are events or rejected rows", "every event once", "no landed event is missing")
 GROUP_BYTES = 64 << 20
 _Bound = dict[tuple[str, str], Statement]
 _TEMPORARY = ("landed", "scope", "replaced", "related", "contested", "contest", "unchanged", "touched_days")
@@ -43,7 +44,7 @@ _TEMPORARY = ("landed", "scope", "replaced", "related", "contested", "contest", 
 
 def customer_events_spec(project: Project) -> StageSpec:
     """The stage that lands events; whether it is due follows from the landing folder, not from other stages."""
-    return StageSpec(ASSET, None, {"cdp": project.schema_name})
+    return StageSpec(ASSET, None, {"cdp": project.schema_name}, invariants=INVARIANTS)
 
 
 def land_events(

@@ -21,6 +21,7 @@ from cdp_pipeline.warehouse.base import Connection, type_class
 from cdp_pipeline.warehouse.stage import Due, Facts, Run, StageSpec, Work, stage
 
 SQL = Statements(__package__, "event_identifiers.sql")
+INVARIANTS = ("every event once", "every row's event exists", "the anchor is the first identifier")
 BLOCKED_DEFAULTS = ("", "null", "undefined", "none", "nil", "nan", "n/a", "unknown", "anonymous", "-1", "0")
 ZERO_UUID = "^0{8}-?0{4}-?0{4}-?0{4}-?0{12}$"
 EVENT_COLUMNS = {"id": "event_id", "source_id": "source_id", "type": "type", "version": "version",
@@ -36,7 +37,7 @@ def event_identifiers_spec(project: Project, kind: str) -> StageSpec:
     parts = [entity.model_dump(mode="json", include={"identifiers", "stitching"})]
     definition = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
     schemas = {"cdp": project.schema_name, "kind": entity.schema_name}
-    return StageSpec(f"{kind}/event_identifiers", kind, schemas, ("cdp/customer_events",), definition)
+    return StageSpec(f"{kind}/event_identifiers", kind, schemas, ("cdp/customer_events",), definition, None, INVARIANTS)
 
 
 def identify_events(

@@ -22,6 +22,11 @@ from cdp_pipeline.warehouse.base import Connection
 from cdp_pipeline.warehouse.stage import Due, Facts, Run, StageSpec, Work, stage
 
 SQL = Statements(__package__, "entity_map.sql")
+INVARIANTS = (
+    "one owner for each identifier and moment",
+    "exactly the identifiers in use have an owner",
+    "every entity has a key of its own",
+)
 _TEMPORARY = (
     "touched", "nodes", "solved", "last_map", "firsts", "rekeyed", "followed", "groups", "raised", "moved",
 )  # fmt: skip
@@ -30,7 +35,7 @@ _TEMPORARY = (
 def entity_map_spec(project: Project, kind: str) -> StageSpec:
     """The stage that publishes the map of a kind of entity."""
     schemas = {"cdp": project.schema_name, "kind": project.entities[kind].schema_name}
-    return StageSpec(f"{kind}/entity_map", kind, schemas, (f"{kind}/identity_graph",))
+    return StageSpec(f"{kind}/entity_map", kind, schemas, (f"{kind}/identity_graph",), invariants=INVARIANTS)
 
 
 def map_entities(connection: Connection, project: Project, kind: str, run: Run, *, full: bool = False) -> Facts:

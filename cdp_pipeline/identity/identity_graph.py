@@ -18,6 +18,11 @@ from cdp_pipeline.warehouse.base import Connection
 from cdp_pipeline.warehouse.stage import Due, Facts, Run, StageSpec, Work, stage
 
 SQL = Statements(__package__, "identity_graph.sql")
+INVARIANTS = (
+    "every identifier in use has an event",
+    "both ends of a link are in use",
+    "every event's identifiers are in use",
+)
 _TEMPORARY = ("changed_sightings", "changed_links", "pairs", "pairs_before", "identifiers_before")
 
 
@@ -26,7 +31,7 @@ def identity_graph_spec(project: Project, kind: str) -> StageSpec:
     entity = project.entities[kind]
     schemas = {"cdp": project.schema_name, "kind": entity.schema_name}
     definition = " ".join(identifier.type for identifier in entity.identifiers)
-    return StageSpec(f"{kind}/identity_graph", kind, schemas, (f"{kind}/event_identifiers",), definition)
+    return StageSpec(f"{kind}/identity_graph", kind, schemas, (f"{kind}/event_identifiers",), definition, None, INVARIANTS)
 
 
 def link_identifiers(

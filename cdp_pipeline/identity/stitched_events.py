@@ -15,6 +15,12 @@ from cdp_pipeline.warehouse.base import Connection
 from cdp_pipeline.warehouse.stage import Due, Facts, Run, StageSpec, Work, stage
 
 SQL = Statements(__package__, "stitched_events.sql")
+INVARIANTS = (
+    "every event once",
+    "no event is missing",
+    "every stitched event's entity exists",
+    "every event belongs to the owner of its anchor",
+)
 _TEMPORARY = ("restitched", "rekeyed_events", "stitched_before")
 
 
@@ -22,7 +28,7 @@ def stitched_events_spec(project: Project, kind: str) -> StageSpec:
     """The stage that attributes events to the entities of a kind."""
     schemas = {"cdp": project.schema_name, "kind": project.entities[kind].schema_name}
     inputs = ("cdp/customer_events", f"{kind}/event_identifiers", f"{kind}/entity_map")
-    return StageSpec(f"{kind}/stitched_events", kind, schemas, inputs, marks=SQL["marked"])
+    return StageSpec(f"{kind}/stitched_events", kind, schemas, inputs, "", SQL["marked"], INVARIANTS)
 
 
 def stitch_events(connection: Connection, project: Project, kind: str, run: Run, *, full: bool = False) -> Facts:

@@ -26,6 +26,11 @@ A statement says `cdp_hash(...)`; each engine's row here says what that is calle
     cdp_last(value, k1, k2)  aggregate: the value that comes last by two keys
     cdp_any(value)           aggregate: the smallest value that is not NULL, of a type that has no min() everywhere
     cdp_average(numeric)     aggregate: numeric(38,9), rounded half away from zero
+    cdp_sum(numeric)         aggregate: numeric(38,9); an error when it is too large for that
+    cdp_list(value)          aggregate: jsonb array of the distinct values, ascending; NULL over none
+    cdp_list_double(value)   the same of double precision
+    cdp_json_time(timestamptz) the text of a time in PostgreSQL's JSON: 2026-01-31T10:00:00+00:00
+    cdp_json_double(double)  jsonb: a number, or what no JSON number can be as text: "NaN", "Infinity", "-Infinity"
     cdp_object(key, value, …) jsonb object
     cdp_to_json(value)       jsonb of any value
     cdp_fingerprint(text)    aggregate: a text that differs when the texts differ, whatever their order
@@ -127,6 +132,16 @@ _DUCKDB_AVERAGE = (
     "CASE WHEN sum(:a) < 0 THEN -count(:a) ELSE count(:a) END) // (2 * count(:a)) AS DECIMAL(38, 0)) "
     "* CAST(0.000000001 AS DECIMAL(10, 9))"
 )
+# A sum of decimals may wrap around silently; one of doubles tells how large it is.
+_DUCKDB_SUM = (
+    "CASE WHEN abs(sum(CAST(:a AS DOUBLE))) < 1e29 THEN sum(:a) WHEN count(:a) > 0 THEN "
+    "CAST('the sum is too large for numeric(38,9)' || left(CAST(count(:a) AS VARCHAR), 0) AS DECIMAL(38, 9)) END"
+)
+_DUCKDB_LIST = "list_sort(list(DISTINCT :a) FILTER (WHERE :a IS NOT NULL))"
+_DUCKDB_JSON_DOUBLE = (
+    "CASE WHEN isfinite({0}) OR {0} IS NULL THEN to_json({0}) WHEN isnan({0}) THEN CAST('\"NaN\"' AS JSON) "
+    "WHEN {0} > 0 THEN CAST('\"Infinity\"' AS JSON) ELSE CAST('\"-Infinity\"' AS JSON) END"
+)
 
 FORMS: dict[str, dict[str, Form]] = {
     "duckdb": {
@@ -167,6 +182,15 @@ FORMS: dict[str, dict[str, Form]] = {
         "cdp_last": _template("arg_max(:a, struct_pack(k1 := :b, k2 := :c)) FILTER (WHERE :a IS NOT NULL)", "duckdb"),
         "cdp_any": _template("min(:a)", "duckdb"),
         "cdp_average": _template(_DUCKDB_AVERAGE, "duckdb"),
+        "cdp_sum": _template(_DUCKDB_SUM, "duckdb"),
+        "cdp_list": _template(f"to_json({_DUCKDB_LIST})", "duckdb"),
+        "cdp_list_double": _template(
+            f"to_json(list_transform({_DUCKDB_LIST}, lambda x: {_DUCKDB_JSON_DOUBLE.format('x')}))", "duckdb"
+        ),
+        "cdp_json_time": _template(
+            "rtrim(rtrim(strftime(:a, '%Y-%m-%dT%H:%M:%S.%f'), '0'), '.') || '+00:00'", "duckdb"
+        ),
+        "cdp_json_double": _template(_DUCKDB_JSON_DOUBLE.format(":a"), "duckdb"),
         "cdp_object": lambda arguments: exp.Anonymous(this="json_object", expressions=list(arguments)),
         "cdp_to_json": _template("to_json(:a)", "duckdb"),
         "cdp_fingerprint": _template("CAST(sum(hash(:a)) AS VARCHAR)", "duckdb"),

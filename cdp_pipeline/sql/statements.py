@@ -73,6 +73,10 @@ class Statements:
         """
         return _load(self._package, self._file)[name]
 
+    def text(self) -> str:
+        """The whole file."""
+        return files(self._package).joinpath(self._file).read_text(encoding="utf-8")
+
     def names(self) -> list[str]:
         """The names of all statements, in the order of the file."""
         return list(_load(self._package, self._file))

@@ -50,7 +50,8 @@ class StageSpec:
         schemas: the real schemas behind the placeholders `cdp` and `kind`.
         inputs: the assets whose changes make it due.
         definition: a hash of what it works by; another one makes all of it due.
-        marks: a query that counts rows which somebody marked by hand to be done again.
+        marks: a query that counts rows which somebody marked by hand to be done again; if a table that it reads is not
+            there, all is due.
     """
 
     asset: str
@@ -59,6 +60,7 @@ class StageSpec:
     inputs: tuple[str, ...] = ()
     definition: str = ""
     marks: Statement | None = None
+    invariants: tuple[str, ...] = ()
 
 
 @dataclass
@@ -136,9 +138,19 @@ def what_is_due(connection: Connection, spec: StageSpec) -> tuple[Due, int]:
         return Due.ALL, 0
     if any(changed_in > cursor for _, changed_in, _, _ in inputs):
         return Due.CHANGES, cursor
-    if spec.marks is not None and connection.fetch(spec.marks.bind(spec.schemas))[0][0]:
-        return Due.CHANGES, cursor
+    if spec.marks is not None:
+        marks = spec.marks.bind(spec.schemas)
+        if not _has_tables(connection, marks):
+            return Due.ALL, 0
+        if connection.fetch(marks)[0][0]:
+            return Due.CHANGES, cursor
     return Due.NOTHING, cursor
+
+
+def _has_tables(connection: Connection, statement: Statement) -> bool:
+    """Whether everything that a query reads is there; somebody may have dropped the output of a stage."""
+    mentioned = statement.tree.find_all(exp.Table)
+    return all(connection.columns_of(table.db, table.name) is not None for table in mentioned)
 
 
 @contextmanager

@@ -100,13 +100,21 @@ class Registry:
                 self._set_key(entity, self.entities[self.map[entity.key_id]].key_id)
 
     def _best_key_in(self, group: AbstractSet[str], identifiers: Mapping[str, IdentifierState]) -> Entity | None:
-        """(b) Return the id with the most important key in the group; ties: issued first, then entity_id."""
+        """(b) Return the id with the most important key in the group; ties: current, then issued first, then entity_id.
+
+        Current is the id that owned its key, as it stands after (a), in the last published map.
+        """
         ranked = [
-            (identifiers[entity.key_id].priority, entity.issued_in, entity.entity_id)
+            (
+                identifiers[entity.key_id].priority,
+                self.map.get(entity.key_id) != entity.entity_id,
+                entity.issued_in,
+                entity.entity_id,
+            )
             for entity in self.entities.values()
             if entity.key_id is not None and entity.key_id in group
         ]
-        return self.entities[min(ranked)[2]] if ranked else None
+        return self.entities[min(ranked)[3]] if ranked else None
 
     def _issue(self, group: AbstractSet[str], identifiers: Mapping[str, IdentifierState], seq: int) -> Entity:
         """(c) Issue a new id to a group that holds no key."""

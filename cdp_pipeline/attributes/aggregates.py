@@ -1,0 +1,164 @@
+"""Attributes of type `expression`: an expression of the user's over aggregates of an entity's events.
+
+The expression is taken apart: what stands inside an aggregate becomes a column of each event, with the attribute's
+conditions and the aggregate's own FILTER folded in; what stands around the aggregates is calculated from their results,
+once for each entity. So `count(*)` counts the events that the attribute reads, and nothing of a single event can stand
+outside an aggregate.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlglot import exp
+
+from cdp_pipeline.attributes.plan import EVENT_ID, EVENT_TIME, KNOWN, Plan
+from cdp_pipeline.attributes.reading import Reading, filter_conditions, readable
+from cdp_pipeline.errors import SqlError
+from cdp_pipeline.sql.expressions import bind_known, has_aggregate, parse_expression
+
+_NAMES: dict[type[exp.Expression], str] = {
+    exp.Count: "count",
+    exp.Sum: "sum",
+    exp.Avg: "avg",
+    exp.Min: "min",
+    exp.Max: "max",
+    exp.LogicalAnd: "bool_and",
+    exp.LogicalOr: "bool_or",
+    exp.GroupConcat: "string_agg",
+}
+
+
+def aggregate_expression(text: str, conditions: Sequence[exp.Expression], plan: Plan) -> exp.Expression:
+    """Reads an aggregate expression and gives a tree over the entity's aggregates.
+
+    Args:
+        text: the user's expression.
+        conditions: which events the attribute counts.
+        plan: where its columns and aggregates are gathered.
+
+    Raises:
+        SqlError: it has no aggregate, reads an event outside one, or an aggregate cannot take what it is given.
+    """
+    tree = bind_known(parse_expression(text, aggregates=True), KNOWN)
+    if not has_aggregate(tree):
+        raise SqlError(
+            f"`{text}` has no aggregate, and an attribute of type expression makes one value of many events.",
+            "Write one, such as sum((payload->>'total')::numeric(38,9)), or choose another type, such as last.",
+        )
+    return _Around(conditions, plan).rewrite(tree)
+
+
+@dataclass(frozen=True)
+class _Around:
+    """What stands around the aggregates; each of them gives way to its result."""
+
+    conditions: Sequence[exp.Expression]
+    plan: Plan
+
+    def rewrite(self, node: exp.Expression) -> exp.Expression:
+        if isinstance(node, (exp.AggFunc, exp.Filter)):
+            return self._result(node)
+        if isinstance(node, exp.Column):
+            raise SqlError(
+                f"`{node.name}` stands outside an aggregate, and an entity has many events.",
+                f"Say which: max({node.name}), for example, or string_agg for all of a text.",
+            )
+        for child in list(node.iter_expressions()):
+            child.replace(self.rewrite(child))
+        return node
+
+    def _result(self, node: exp.Expression) -> exp.Expression:
+        conditions = list(self.conditions)
+        aggregate = node
+        if isinstance(node, exp.Filter):
+            aggregate = node.this
+            conditions += filter_conditions(node.expression.this.copy(), self.plan)
+        name = _NAMES.get(type(aggregate))
+        if name is None or (aggregate.args.get("expressions")):
+            raise SqlError(
+                f"`{readable(node)}` is not an aggregate of one value.", f"Use {', '.join(_NAMES.values())}."
+            )
+        return _Aggregate(name, aggregate, conditions, self.plan).result()
+
+
+@dataclass(frozen=True)
+class _Aggregate:
+    """One aggregate with the conditions under which it counts an event."""
+
+    name: str
+    node: exp.Expression
+    conditions: list[exp.Expression]
+    plan: Plan
+
+    def result(self) -> exp.Expression:
+        if self.name == "count":
+            return self.plan.aggregate(self._count())
+        if self.name == "string_agg":
+            return self.plan.aggregate(self._joined())
+        if isinstance(self.node.this, exp.Distinct):
+            raise SqlError(f"`{readable(self.node)}`: distinct is only supported in count and string_agg.")
+        reading = self._read(self.node.this)
+        if self.name == "sum":
+            return self.plan.aggregate(exp.func("cdp_sum", reading.numbers(self.name)))
+        if self.name == "avg":
+            return self.plan.aggregate(exp.func("cdp_average", reading.numbers(self.name)))
+        ordered = self.name in ("min", "max")
+        value = reading.ordered(self.name) if ordered else reading.of_family("boolean", self.name)
+        return self.plan.aggregate(type(self.node)(this=value))
+
+    def _read(self, tree: exp.Expression) -> Reading:
+        return Reading(self.plan, tree.copy(), self.conditions, readable(tree))
+
+    def _count(self) -> exp.Expression:
+        counted = self.node.this
+        if isinstance(counted, exp.Star):
+            some = Reading(self.plan, exp.true(), self.conditions, "*").counted()
+            return exp.Count(this=exp.Star() if some is None else some)
+        if isinstance(counted, exp.Distinct):
+            value = self._read(_only(counted)).comparable("count(distinct)")
+            return exp.Count(this=exp.Distinct(expressions=[value]))
+        return exp.Count(this=self._read(counted).as_it_is())
+
+    def _joined(self) -> exp.Expression:
+        """The texts of the events joined, in an order that is always told to the end."""
+        inner, order = self.node.this, list[exp.Expression]()
+        if isinstance(inner, exp.Order):
+            inner, order = inner.this, inner.expressions
+        separator = self.node.args.get("separator")
+        if not isinstance(separator, exp.Literal) or not separator.is_string:
+            raise SqlError(f"`{readable(self.node)}` needs a separator that is a text, such as string_agg(type, ', ').")
+        distinct = isinstance(inner, exp.Distinct)
+        value = self._read(_only(inner) if distinct else inner).of_family("text", self.name)
+        if distinct:
+            keys = self._keys_of_distinct(_only(inner), value, order)
+            joined: exp.Expression = exp.Distinct(expressions=[value])
+        else:
+            keys = [*(self._key(part) for part in order), _ascending(EVENT_TIME), _ascending(EVENT_ID)]
+            joined = value
+        return exp.GroupConcat(this=exp.Order(this=joined, expressions=keys), separator=separator.copy())
+
+    def _key(self, part: exp.Expression) -> exp.Expression:
+        column = Reading(self.plan, part.this.copy(), (), readable(part.this)).comparable("order by")
+        return exp.Ordered(this=column, desc=part.args.get("desc"), nulls_first=part.args.get("nulls_first"))
+
+    def _keys_of_distinct(
+        self, inner: exp.Expression, value: exp.Column, order: list[exp.Expression]
+    ) -> list[exp.Expression]:
+        if not order:
+            return [_ascending(value)]
+        if len(order) > 1 or order[0].this != inner:
+            raise SqlError(
+                f"`{readable(self.node)}` joins distinct texts.", "They can be ordered by the text itself only."
+            )
+        return [exp.Ordered(this=value.copy(), desc=order[0].args.get("desc"))]
+
+
+def _ascending(column: exp.Column) -> exp.Expression:
+    return exp.Ordered(this=column.copy())
+
+
+def _only(distinct: exp.Expression) -> exp.Expression:
+    if len(distinct.expressions) != 1:
+        raise SqlError(f"`{readable(distinct)}` counts several values at once.", "Join them into one text with `||`.")
+    only: exp.Expression = distinct.expressions[0]
+    return only

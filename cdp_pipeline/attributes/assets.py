@@ -1,0 +1,89 @@
+"""The assets of the attributes room: one for each attribute, `<kind>/profiles` and the view `<kind>/attributes`.
+
+All of a kind's attributes and its profiles are calculated in one step, from one scan of the events of the entities that
+gained or lost some. A selection of a few attributes runs the same step: a profile is whole or not there.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import dagster as dg
+
+from cdp_pipeline import tables
+from cdp_pipeline.attributes.profiles import calculate_profiles, profiles_spec
+from cdp_pipeline.config.model import Attribute, Project
+from cdp_pipeline.errors import CdpError
+from cdp_pipeline.warehouse.assets import (
+    OWNERS,
+    RETRY,
+    WAREHOUSE,
+    StageConfig,
+    count_rows,
+    fail,
+    invariant_specs,
+    stage_results,
+    table_key,
+    table_spec,
+)
+
+GROUP = "attributes"
+
+
+def attribute_key(kind: str, attribute: Attribute) -> dg.AssetKey:
+    """The asset of an attribute: `customer/attributes/revenue`."""
+    return dg.AssetKey([kind, "attributes", attribute.id])
+
+
+def build_assets(project: Project) -> list[dg.AssetsDefinition]:
+    """The assets of this room."""
+    return [_of_kind(project, kind) for kind in project.entities]
+
+
+def _attribute_spec(kind: str, attribute: Attribute, version: str) -> dg.AssetSpec:
+    written = attribute.model_dump(mode="json", exclude_defaults=True, exclude={"description"})
+    return dg.AssetSpec(
+        attribute_key(kind, attribute),
+        deps=[table_key(tables.STITCHED_EVENTS, kind), table_key(tables.CUSTOMER_EVENTS, None)],
+        description=attribute.description or f"`{attribute.type}` of `{attribute.value}`.",
+        group_name=GROUP,
+        kinds={"duckdb", "sql"},
+        owners=OWNERS,
+        code_version=version,
+        tags={"layer": GROUP} | ({"pii": "true"} if attribute.pii else {}),
+        metadata={"definition": dg.MetadataValue.json(written)},
+    )
+
+
+def _of_kind(project: Project, kind: str) -> dg.AssetsDefinition:
+    stage = profiles_spec(project, kind)
+    attributes = project.entities[kind].attributes
+    profiles, view = table_key(tables.PROFILES, kind), table_key(tables.ATTRIBUTES, kind)
+    specs = [_attribute_spec(kind, attribute, stage.definition[:16]) for attribute in attributes]
+    keys = [spec.key for spec in specs]
+    upstream = keys or [table_key(tables.STITCHED_EVENTS, kind)]
+    pii = any(attribute.pii for attribute in attributes)
+    specs.append(table_spec(tables.PROFILES, stage, GROUP, upstream, pii=pii))
+    specs.append(table_spec(tables.ATTRIBUTES, stage, GROUP, [profiles], pii=pii))
+
+    @dg.multi_asset(
+        name=f"{kind}__profiles",
+        specs=specs,
+        check_specs=invariant_specs(stage, profiles),
+        required_resource_keys={WAREHOUSE},
+        can_subset=True,
+        retry_policy=RETRY,
+    )
+    def work(context: dg.AssetExecutionContext, config: StageConfig) -> Iterator[Any]:
+        warehouse = context.resources.warehouse
+        try:
+            facts = calculate_profiles(warehouse.connection, project, kind, warehouse.run, full=config.full)
+        except CdpError as error:
+            yield from fail(stage, profiles, error)
+            return
+        selected = context.selected_asset_keys
+        rows: dict[dg.AssetKey, int | None] = {key: None for key in (*keys, view) if key in selected}
+        if profiles in selected:
+            rows[profiles] = count_rows(warehouse.connection, tables.PROFILES, stage)
+        yield from stage_results(context, stage, facts, profiles, rows)
+
+    return work

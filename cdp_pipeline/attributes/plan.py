@@ -1,0 +1,129 @@
+"""What the attributes of a kind need, gathered: columns of each event, aggregates of each entity.
+
+Whatever several attributes share is calculated once. A tree of a column reads an event, `f`; a tree of an aggregate
+reads the columns of an entity's events, `e`; a result reads the entity's aggregates, `v`. An aggregate with a *tally*
+reads instead, of one column, each distinct value of the entity and how many events have it (`t.value`, `t.events`).
+The engine is asked for the type of everything, on relations without rows, so that casts and comparisons are right.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from sqlglot import exp
+
+from cdp_pipeline.events.event_identifiers import EVENT_COLUMNS
+from cdp_pipeline.sql.expressions import bind_known, parse_expression
+from cdp_pipeline.sql.statements import Statement, Statements, from_tree
+from cdp_pipeline.warehouse.base import Connection
+
+SQL = Statements(__package__, "profiles.sql")
+KNOWN: dict[str, exp.Expression] = {name: exp.column(name, table="f") for name in EVENT_COLUMNS}
+EVENT_TIME = exp.column("event_time", table="e")
+EVENT_ID = exp.column("event_id", table="e")
+_KEYS = (("event_id", "uuid"), ("event_time", "timestamptz"))
+
+
+@dataclass(frozen=True)
+class Part:
+    """A column or an aggregate: its name, what it is, its type, and the column whose tally it reads, if it reads one."""
+
+    name: str
+    tree: exp.Expression
+    type: exp.DataType
+    tally: exp.Column | None = None
+
+
+def bind_event(text: str) -> exp.Expression:
+    """An expression over one event, as a tree that reads `f`.
+
+    Raises:
+        SqlError: it is not allowed, or reads a column that an event does not have.
+    """
+    return bind_known(parse_expression(text), KNOWN)
+
+
+class Plan:
+    """What some attributes need; `columns` and `aggregates` in the order in which they were asked for."""
+
+    def __init__(self, connection: Connection) -> None:
+        """Takes the connection whose engine tells the types."""
+        self._connection = connection
+        self._columns: dict[exp.Expression, Part] = {}
+        self._aggregates: dict[tuple[exp.Expression, exp.Column | None], Part] = {}
+
+    @property
+    def columns(self) -> list[Part]:
+        """What is calculated of each event."""
+        return list(self._columns.values())
+
+    @property
+    def aggregates(self) -> list[Part]:
+        """What is calculated of each entity."""
+        return list(self._aggregates.values())
+
+    def column(self, tree: exp.Expression) -> exp.Column:
+        """The column of `e` that holds a tree over `f`; the same one for the same tree."""
+        if tree not in self._columns:
+            self._columns[tree] = Part(f"c{len(self._columns)}", tree, self.type_of_event(tree))
+        return exp.column(self._columns[tree].name, table="e")
+
+    def aggregate(self, tree: exp.Expression, tally: exp.Column | None = None) -> exp.Column:
+        """The column of `v` that holds an aggregate; the same one for the same tree."""
+        key = (tree, tally)
+        if key not in self._aggregates:
+            relation = self._events() if tally is None else self._tally(tally)
+            name = f"a{len(self._aggregates)}"
+            self._aggregates[key] = Part(name, tree, self._type(exp.select(_value(tree)).from_(relation)), tally)
+        return exp.column(self._aggregates[key].name, table="v")
+
+    def type_of_event(self, tree: exp.Expression) -> exp.DataType:
+        """The type of a tree over `f`.
+
+        Raises:
+            WarehouseError: the engine knows no such function or operator for these types.
+        """
+        return self._data_type(self._connection.describe(SQL["event_type"].bind({}, value=tree)))
+
+    def type_of_result(self, tree: exp.Expression) -> exp.DataType:
+        """The type of a tree over `v`.
+
+        Raises:
+            WarehouseError: the engine knows no such function or operator for these types.
+        """
+        return self._type(exp.select(_value(tree)).from_(self._entities()))
+
+    def engine_type_of_result(self, tree: exp.Expression) -> str:
+        """The engine's own name of the type of a tree over `v`."""
+        query = exp.select(_value(tree)).from_(self._entities())
+        return self._connection.describe(from_tree("profiles.result_type", query))[0][1]
+
+    def _type(self, query: exp.Expression) -> exp.DataType:
+        return self._data_type(self._connection.describe(from_tree("profiles.type", query)))
+
+    def _data_type(self, described: list[tuple[str, str]]) -> exp.DataType:
+        return exp.DataType.build(described[0][1], dialect=self._connection.dialect, udt=True)
+
+    def _events(self) -> exp.Subquery:
+        keys = [(name, exp.DataType.build(type_, dialect="postgres")) for name, type_ in _KEYS]
+        return _no_rows([*keys, *((part.name, part.type) for part in self.columns)], "e")
+
+    def _tally(self, column: exp.Column) -> exp.Subquery:
+        type_ = next(part.type for part in self.columns if part.name == column.name)
+        return _no_rows([("value", type_), ("events", exp.DataType.build("bigint"))], "t")
+
+    def _entities(self) -> exp.Subquery:
+        return _no_rows([("entity_id", exp.DataType.build("uuid")), *((p.name, p.type) for p in self.aggregates)], "v")
+
+
+def _value(tree: exp.Expression) -> exp.Expression:
+    return exp.alias_(tree.copy(), "value")
+
+
+def _no_rows(columns: Iterable[tuple[str, exp.DataType]], alias: str) -> exp.Subquery:
+    nulls = [exp.alias_(exp.cast(exp.null(), type_), name, quoted=True) for name, type_ in columns]
+    return exp.select(*nulls).where(exp.false()).subquery(alias)
+
+
+def named(name: str, tree: exp.Expression) -> Statement:
+    """A statement of this stage that was built for the project at hand."""
+    return from_tree(f"profiles.{name}", tree)

@@ -1,0 +1,175 @@
+"""The stage `<kind>/profiles`: from the events of each entity to what is known about it.
+
+It calculates the entities that gained or lost events, and those that somebody marked by hand, always from all of their
+events; so an incremental run gives what a full one gives. There is no query per entity: each slice of entities is one
+statement. Slices are ranges of the entity's id, which is a hash, so that they are about equal and memory is bounded.
+
+`calculated` says when a profile was last worked out, `modified` when a value of it last became another one.
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from uuid import UUID
+
+from sqlglot import exp
+
+from cdp_pipeline.attributes.calculation import Calculation, calculation_of
+from cdp_pipeline.attributes.culprit import explain_failure
+from cdp_pipeline.attributes.plan import SQL, Plan, named
+from cdp_pipeline.attributes.query import results_query
+from cdp_pipeline.attributes.table import PROFILES, VALUES, has_columns_of, make_again, make_values
+from cdp_pipeline.config.model import Attribute, Entity, Project
+from cdp_pipeline.errors import WarehouseError
+from cdp_pipeline.progress import report
+from cdp_pipeline.warehouse.base import Connection
+from cdp_pipeline.warehouse.stage import Due, Facts, Run, StageSpec, Work, stage
+
+EVENTS_PER_SLICE = 2_500_000
+# Counted up when the same definition begins to give other values, so that every profile is calculated again.
+_METHOD = 1
+_NO_RESULT = {"id", "type", "value", "sources", "events", "version", "filter", "data_type", "default"}
+_TEMPORARY = ("profile_due", "profile_values", "profile_before")
+_IDS = 1 << 128
+
+
+def profiles_spec(project: Project, kind: str) -> StageSpec:
+    """The stage that calculates the profiles of a kind of entity."""
+    entity = project.entities[kind]
+    return StageSpec(
+        f"{kind}/profiles",
+        kind,
+        {"cdp": project.schema_name, "kind": entity.schema_name},
+        (f"{kind}/stitched_events", f"{kind}/entity_map"),
+        _definition(entity),
+        SQL["marks"],
+    )
+
+
+def shown(entity: Entity) -> list[Attribute]:
+    """The attributes that are kept in the profiles."""
+    return [attribute for attribute in entity.attributes if not attribute.hidden]
+
+
+def _definition(entity: Entity) -> str:
+    """A hash of all that decides what the profiles hold; not of what only describes it."""
+    parts = [attribute.model_dump(mode="json", include=_NO_RESULT) for attribute in shown(entity)]
+    return hashlib.sha256(json.dumps([_METHOD, parts], sort_keys=True).encode()).hexdigest()
+
+
+def calculate_profiles(connection: Connection, project: Project, kind: str, run: Run, *, full: bool = False) -> Facts:
+    """Calculates the profiles that are due.
+
+    Args:
+        connection: the warehouse.
+        project: the project.
+        kind: the kind of entity.
+        run: the run that works.
+        full: calculate all of them again.
+
+    Raises:
+        InvariantError: the result breaks an invariant; nothing was written.
+        WarehouseError: an attribute cannot be calculated for some event; the message names both. Nothing was written.
+    """
+    entity = project.entities[kind]
+    spec = profiles_spec(project, kind)
+    try:
+        with stage(connection, spec, run, full=full) as work:
+            if work.due is not Due.NOTHING:
+                _Profiles(work, entity).publish()
+    except _CalculationError as error:
+        raise explain_failure(connection, spec, shown(entity), error) from error
+    return work.facts
+
+
+class _CalculationError(WarehouseError):
+    """The statement that calculates attributes failed."""
+
+
+class _Profiles:
+    """The work of one transaction."""
+
+    def __init__(self, work: Work, entity: Entity) -> None:
+        self._work = work
+        self._schema = entity.schema_name
+        self._plan = Plan(work.connection)
+        self._calculations: Sequence[Calculation] = [
+            calculation_of(attribute, self._plan) for attribute in shown(entity)
+        ]
+        self._same_columns = has_columns_of(work.connection, self._schema, self._calculations)
+        if not self._same_columns:
+            work.facts.due = Due.ALL
+
+    @property
+    def _everything(self) -> bool:
+        return self._work.due is Due.ALL
+
+    def publish(self) -> None:
+        """Calculates what is due, puts it in the place of what was there, and empties the queue."""
+        self._forget_temporary()
+        self._work.run(SQL["due_all" if self._everything else "due_changes"])
+        self._calculate()
+        self._replace()
+        self._work.run(SQL["empty_queue"])
+        self._audit()
+        self._forget_temporary()
+        # Whatever came of it, the inputs were taken in up to here.
+        _ = self._work.number
+
+    def _forget_temporary(self) -> None:
+        for name in _TEMPORARY:
+            self._work.run(SQL[f"drop_{name}"])
+
+    def _calculate(self) -> None:
+        make_values(self._work, self._calculations)
+        query = results_query(self._plan, self._calculations, SQL["due_events"].tree)
+        columns = [exp.to_identifier(name, quoted=True) for name in ("entity_id", *self._ids())]
+        statement = named("calculate", exp.insert(query, VALUES, columns=columns))
+        slices = -(-int(self._work.scalar(SQL["count_due_events"])) // EVENTS_PER_SLICE)
+        for number in range(slices):
+            report(self._work.spec.asset, number, slices)
+            low, high = number * _IDS // slices, (number + 1) * _IDS // slices - 1
+            try:
+                self._work.run(statement, low=str(UUID(int=low)), high=str(UUID(int=high)))
+            except WarehouseError as error:
+                raise _CalculationError(str(error), statement=error.statement) from error
+        report(self._work.spec.asset, slices, slices)
+
+    def _ids(self) -> list[str]:
+        return [calculation.id for calculation in self._calculations]
+
+    def _replace(self) -> None:
+        work, everything = self._work, self._everything
+        there = work.connection.columns_of(self._schema, PROFILES) is not None
+        removed = work.scalar(SQL["profiles_removed"], everything=everything) if there else 0
+        work.measure(profiles_removed=removed)
+        if not self._same_columns:
+            make_again(work, self._calculations)
+        work.run(SQL["profile_before"], everything=everything)
+        work.run(SQL["forget_all" if everything else "forget_due"])
+        work.run(self._insertion(), now=work.now, as_of=work.current_run.as_of)
+
+    def _insertion(self) -> exp.Expression:
+        rows = SQL["rows"].bind({}, same=self._same_values()).tree
+        names = ["entity_id", "person_key", "calculated", "valid_at", "modified", *self._ids()]
+        rows = rows.select(*(exp.column(name, table="v", quoted=True) for name in self._ids()))
+        columns = [exp.to_identifier(name, quoted=True) for name in names]
+        return named("insert", exp.insert(rows, exp.table_(PROFILES, db="kind"), columns=columns))
+
+    def _same_values(self) -> exp.Expression:
+        pairs = [(exp.column("value", table="i"), exp.column("person_key", table="b"))]
+        pairs += [(exp.column(n, table="v", quoted=True), exp.column(n, table="b", quoted=True)) for n in self._ids()]
+        return exp.and_(*(exp.NullSafeEQ(this=new, expression=old) for new, old in pairs))
+
+    def _audit(self) -> None:
+        work, everything = self._work, self._everything
+        names = ("entities_calculated", "profiles", "profiles_changed")
+        figures = work.fetch(SQL["figures"], now=work.now, everything=everything)[0]
+        work.measure(**dict(zip(names, figures, strict=True)))
+        for name, statement in (
+            ("every entity with events has a profile", SQL["entities_without_profile"]),
+            ("every profile has events", SQL["profiles_without_events"]),
+            ("one profile per entity", SQL["doubled_profiles"]),
+            ("every profile's entity exists", SQL["profiles_of_nobody"]),
+        ):
+            work.must_be_empty(name, statement, everything=everything)

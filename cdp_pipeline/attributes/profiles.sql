@@ -1,0 +1,139 @@
+-- name: event_type
+select :value as value
+from (
+    select
+        cast(null as uuid) as id, cast(null as text) as source_id, cast(null as text) as type,
+        cast(null as text) as version, cast(null as timestamptz) as event_time, cast(null as jsonb) as payload
+) as f
+
+-- name: literal
+select :value as value
+
+-- name: owned_events
+-- Every event that belongs to somebody, as attributes see it.
+select
+    s.entity_id, e.event_id, e.event_id as id, e.source_id, e.type, e.version, e.event_time, e.payload
+from kind.stitched_events as s
+join cdp.customer_events as e on e.event_id = s.event_id
+where s.entity_id is not null
+
+-- name: due_events
+-- The same of the entities that are due and whose ids lie in one range.
+select
+    s.entity_id, e.event_id, e.event_id as id, e.source_id, e.type, e.version, e.event_time, e.payload
+from kind.stitched_events as s
+join cdp.customer_events as e on e.event_id = s.event_id
+where s.entity_id between cast(:low as uuid) and cast(:high as uuid)
+    and s.entity_id in (select d.entity_id from profile_due as d)
+
+-- name: tally
+-- How many events of an entity have each value, and what an attribute takes from that.
+select t.entity_id, :aggregate as value
+from (
+    select e.entity_id, :column as value, count(*) as events
+    from profile_events as e
+    where :column is not null
+    group by e.entity_id, :column
+) as t
+group by t.entity_id
+
+-- name: marks
+select count(*) from kind.profiles as p where p.calculated is null or p.modified is null
+
+-- name: drop_profile_due
+drop table if exists profile_due
+
+-- name: drop_profile_values
+drop table if exists profile_values
+
+-- name: drop_profile_before
+drop table if exists profile_before
+
+-- name: due_all
+create temporary table profile_due as
+select distinct s.entity_id from kind.stitched_events as s where s.entity_id is not null
+
+-- name: due_changes
+create temporary table profile_due as
+select d.entity_id from kind.dirty_entities as d where d.entity_id is not null
+union
+select p.entity_id from kind.profiles as p
+where p.entity_id is not null and (p.calculated is null or p.modified is null)
+
+-- name: count_due_events
+select count(*) from kind.stitched_events as s where s.entity_id in (select d.entity_id from profile_due as d)
+
+-- name: empty_queue
+delete from kind.dirty_entities
+
+-- name: profiles_removed
+select count(distinct p.entity_id)
+from kind.profiles as p
+where (:everything or p.entity_id in (select d.entity_id from profile_due as d))
+    and not exists (select 1 from profile_values as v where v.entity_id = p.entity_id)
+
+-- name: profile_before
+-- The profiles as they were; of several of one entity, which only a hand can have made, the last modified.
+create temporary table profile_before as
+select p.*, row_number() over (partition by p.entity_id order by p.modified desc nulls last) as _place
+from kind.profiles as p
+where :everything or p.entity_id in (select d.entity_id from profile_due as d)
+
+-- name: forget_all
+delete from kind.profiles
+
+-- name: forget_due
+delete from kind.profiles as p where p.entity_id in (select d.entity_id from profile_due as d)
+
+-- name: rows
+-- The new profiles; a builder adds the attributes' columns.
+select
+    v.entity_id,
+    i.value as person_key,
+    cast(:now as timestamptz) as calculated,
+    cast(:as_of as timestamptz) as valid_at,
+    coalesce(case when :same then b.modified end, cast(:now as timestamptz)) as modified
+from profile_values as v
+left join kind.entities as n on n.entity_id = v.entity_id
+left join kind.identifiers as i on i.identifier_id = n.key_id
+left join profile_before as b on b.entity_id = v.entity_id and b._place = 1
+
+-- name: figures
+select
+    (select count(*) from profile_values as v) as entities_calculated,
+    (select count(*) from kind.profiles as p) as profiles,
+    (
+        select count(*) from kind.profiles as p
+        where p.modified = cast(:now as timestamptz)
+            and (:everything or p.entity_id in (select d.entity_id from profile_due as d))
+    ) as profiles_changed
+
+-- name: entities_without_profile
+select count(*)
+from (
+    select distinct s.entity_id from kind.stitched_events as s
+    where s.entity_id is not null
+        and (:everything or s.entity_id in (select d.entity_id from profile_due as d))
+) as s
+where not exists (select 1 from kind.profiles as p where p.entity_id = s.entity_id)
+
+-- name: profiles_without_events
+select count(*)
+from kind.profiles as p
+where (:everything or p.entity_id in (select d.entity_id from profile_due as d))
+    and not exists (select 1 from kind.stitched_events as s where s.entity_id = p.entity_id)
+
+-- name: doubled_profiles
+select count(*)
+from (
+    select p.entity_id from kind.profiles as p
+    where :everything or p.entity_id in (select d.entity_id from profile_due as d)
+    group by p.entity_id
+    having count(*) > 1
+) as r
+
+-- name: profiles_of_nobody
+select count(*)
+from kind.profiles as p
+where (:everything or p.entity_id in (select d.entity_id from profile_due as d))
+    and not exists (select 1 from kind.entities as n where n.entity_id = p.entity_id)

@@ -1,0 +1,149 @@
+"""What an aggregate reads of each event: a value, where the conditions hold, in a type that the aggregate can take.
+
+Conditions become nested CASEs rather than one AND, because an engine may evaluate all sides of an AND: a filter's cast
+is only tried on events of the attribute's sources, types and versions, and its right side only where its left side holds.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlglot import exp
+
+from cdp_pipeline.attributes.families import EXACT, family_of, is_number, name_of
+from cdp_pipeline.attributes.plan import KNOWN, Plan, bind_event
+from cdp_pipeline.config.model import Attribute
+from cdp_pipeline.errors import SqlError
+from cdp_pipeline.sql.expressions import is_path
+from cdp_pipeline.sql.forms import rewrite_up
+
+_ONLY_IN_AGGREGATES = (exp.AggFunc, exp.Distinct, exp.Star, exp.Order, exp.Ordered, exp.Filter, exp.Where)
+
+
+def conditions_of(attribute: Attribute, plan: Plan) -> list[exp.Expression]:
+    """The conditions on an event that an attribute counts, in the order in which they are to be tried.
+
+    Raises:
+        SqlError: the filter is no condition on an event.
+    """
+    written = (("source_id", attribute.sources), ("type", attribute.events), ("version", attribute.version))
+    names: list[exp.Expression] = [KNOWN[column].copy().isin(*values) for column, values in written if values]
+    conditions = [exp.and_(*names)] if names else []
+    if attribute.filter is None:
+        return conditions
+    return [*conditions, *filter_conditions(bind_event(attribute.filter), plan)]
+
+
+def filter_conditions(tree: exp.Expression, plan: Plan) -> list[exp.Expression]:
+    """The parts of a condition over `f` that must all hold.
+
+    Raises:
+        SqlError: it is no condition.
+    """
+    misplaced = tree.find(*_ONLY_IN_AGGREGATES)
+    if misplaced is not None:
+        raise SqlError(f"`{readable(misplaced)}` has no place in a filter, which tells about one event.")
+    type_ = plan.type_of_event(tree)
+    if family_of(type_) != "boolean":
+        raise SqlError(f"It gives {name_of(type_)}, and a filter is true or false.", "Compare it: `type = 'order'`.")
+    return [part.copy() for part in tree.flatten()] if isinstance(tree, exp.And) else [tree]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A value over `f` and the conditions under which an event counts; `what` is how a message calls the value."""
+
+    plan: Plan
+    value: exp.Expression
+    conditions: Sequence[exp.Expression]
+    what: str
+
+    def __post_init__(self) -> None:
+        misplaced = self.value.find(*_ONLY_IN_AGGREGATES)
+        if misplaced is not None:
+            raise SqlError(f"`{self.what}` cannot be aggregated: `{readable(misplaced)}` has no place in it.")
+
+    def anything(self) -> exp.Column:
+        """The column with the value, whatever its type; JSON null is no value."""
+        if family_of(self._type()) != "jsonb":
+            return self._column(self.value)
+        given = exp.cast(self.value.copy(), "text").neq(exp.Literal.string("null"))
+        return self._column(exp.Case().when(given, self.value.copy()))
+
+    def as_it_is(self) -> exp.Column:
+        """The column with the value, JSON null among the values, as PostgreSQL's own aggregates see it."""
+        self._type()
+        return self._column(self.value)
+
+    def numbers(self, function: str) -> exp.Column:
+        """The column with the value as numeric(38,9), so that a sum is the same in whatever order it is taken."""
+        type_ = self._type()
+        if not is_number(type_):
+            raise SqlError(
+                f"`{function}` is not defined over {name_of(type_)}, which `{self.what}` gives.",
+                f"Write the cast: {_as_text(self.what, type_)}::numeric(38,9).",
+            )
+        return self._column(self.value if type_ == EXACT else exp.cast(self.value.copy(), EXACT))
+
+    def comparable(self, function: str) -> exp.Column:
+        """The column with the value, of a type whose values every engine compares alike."""
+        return self._refusing(("jsonb",), function)
+
+    def ordered(self, function: str) -> exp.Column:
+        """The column with the value, of a type whose least and greatest value PostgreSQL can tell."""
+        return self._refusing(("jsonb", "boolean", "uuid"), function)
+
+    def of_family(self, family: str, function: str) -> exp.Column:
+        """The column with the value, which must be of one family of types."""
+        if family_of(self._type()) != family:
+            raise SqlError(f"`{function}` takes {family}, and `{self.what}` gives {name_of(self._type())}.")
+        return self._column(self.value)
+
+    def counted(self) -> exp.Column | None:
+        """A column that is set for the events that count; None: all do."""
+        return self._column(exp.true()) if self.conditions else None
+
+    def _refusing(self, families: tuple[str, ...], function: str) -> exp.Column:
+        type_ = self._type()
+        if family_of(type_) in families:
+            raise SqlError(
+                f"`{function}` is not defined over {name_of(type_)}, which `{self.what}` gives.",
+                f"Write the cast to a type that can be compared: {_as_text(self.what, type_)}"
+                f"{'' if family_of(type_) == 'jsonb' else '::text'}.",
+            )
+        return self._column(self.value)
+
+    def _type(self) -> exp.DataType:
+        type_ = self.plan.type_of_event(self.value)
+        if family_of(type_) is None:
+            raise SqlError(
+                f"`{self.what}` gives {name_of(type_)}, which no attribute can hold.", "Cast it to text, say."
+            )
+        return type_
+
+    def _column(self, tree: exp.Expression) -> exp.Column:
+        for condition in reversed(self.conditions):
+            tree = exp.Case().when(condition.copy(), tree.copy())
+        return self.plan.column(tree.copy())
+
+
+def _as_text(what: str, type_: exp.DataType) -> str:
+    """How to read the value as text: `payload->'a'` as `(payload->>'a')`."""
+    before, arrow, key = what.rpartition("->")
+    if family_of(type_) == "jsonb" and arrow and not key.startswith(">") and not before.endswith("-"):
+        return f"({before}->>{key})"
+    return f"({what})"
+
+
+def readable(tree: exp.Expression) -> str:
+    """A tree over `f` as its author wrote it, as near as can be."""
+
+    def plain(node: exp.Expression) -> exp.Expression:
+        if isinstance(node, exp.Column):
+            return exp.column(node.name)
+        if not is_path(node):
+            return node
+        root, *keys = (part.sql("postgres") for part in node.expressions)
+        arrow = "->>" if node.name.lower() == "cdp_path_text" else "->"
+        return exp.Var(this="->".join([root, *keys[:-1]]) + arrow + keys[-1])
+
+    return rewrite_up(tree.copy(), plain).sql("postgres")

@@ -1,0 +1,97 @@
+"""How each type of attribute makes one value of the values of an entity's events: one small function for each.
+
+A function takes what is read of each event and gives a tree over the entity's aggregates. Events without a value do not
+count. Text is compared in C collation, and ties are broken by the event's time and id, or by the value itself, so that
+the result never depends on the order in which an engine reads.
+"""
+
+from collections.abc import Callable
+
+from sqlglot import exp
+
+from cdp_pipeline.attributes.families import family_of
+from cdp_pipeline.attributes.plan import EVENT_ID, EVENT_TIME
+from cdp_pipeline.attributes.reading import Reading
+
+Calculate = Callable[[Reading], exp.Expression]
+_VALUE = exp.column("value", table="t")
+_EVENTS = exp.column("events", table="t")
+
+
+def average(reading: Reading) -> exp.Expression:
+    """The mean, as numeric(38,9)."""
+    return reading.plan.aggregate(exp.func("cdp_average", reading.numbers("avg")))
+
+
+def total(reading: Reading) -> exp.Expression:
+    """The sum, as numeric(38,9)."""
+    return reading.plan.aggregate(exp.func("cdp_sum", reading.numbers("sum")))
+
+
+def smallest(reading: Reading) -> exp.Expression:
+    """The least value."""
+    return reading.plan.aggregate(exp.Min(this=reading.ordered("min")))
+
+
+def largest(reading: Reading) -> exp.Expression:
+    """The greatest value."""
+    return reading.plan.aggregate(exp.Max(this=reading.ordered("max")))
+
+
+def number_of_unique(reading: Reading) -> exp.Expression:
+    """How many different values there are."""
+    value = reading.comparable("num_of_unique")
+    return reading.plan.aggregate(exp.Count(this=exp.Distinct(expressions=[value])))
+
+
+def first(reading: Reading) -> exp.Expression:
+    """The value of the first event that has one."""
+    return reading.plan.aggregate(exp.func("cdp_first", reading.anything(), EVENT_TIME.copy(), EVENT_ID.copy()))
+
+
+def last(reading: Reading) -> exp.Expression:
+    """The value of the last event that has one."""
+    return reading.plan.aggregate(exp.func("cdp_last", reading.anything(), EVENT_TIME.copy(), EVENT_ID.copy()))
+
+
+def most_frequent(reading: Reading) -> exp.Expression:
+    """The value that most events have; of several the smallest."""
+    commonest = exp.func("cdp_first", _VALUE.copy(), exp.Neg(this=_EVENTS.copy()), _VALUE.copy())
+    return reading.plan.aggregate(commonest, tally=reading.comparable("most_frequent"))
+
+
+def least_frequent(reading: Reading) -> exp.Expression:
+    """The value that fewest events have; of several the smallest."""
+    rarest = exp.func("cdp_first", _VALUE.copy(), _EVENTS.copy(), _VALUE.copy())
+    return reading.plan.aggregate(rarest, tally=reading.comparable("least_frequent"))
+
+
+def distinct_values(reading: Reading) -> exp.Expression:
+    """The different values, ascending, as a jsonb array."""
+    family = family_of(reading.plan.type_of_event(reading.value))
+    value = reading.comparable("list")
+    if family in ("time", "timestamp"):
+        as_json = Reading(reading.plan, json_time(reading.value, family), reading.conditions, reading.what)
+        return reading.plan.aggregate(exp.func("cdp_list", as_json.as_it_is()))
+    return reading.plan.aggregate(exp.func("cdp_list_double" if family == "double" else "cdp_list", value))
+
+
+def json_time(tree: exp.Expression, family: str) -> exp.Expression:
+    """A time as the text that PostgreSQL's JSON has for it, which sorts as the times do."""
+    text = exp.func("cdp_json_time", exp.cast(tree.copy(), "timestamptz"))
+    return text if family == "time" else exp.func("replace", text, exp.Literal.string("+00:00"), exp.Literal.string(""))
+
+
+CALCULATIONS: dict[str, Calculate] = {
+    "avg": average,
+    "sum": total,
+    "min": smallest,
+    "max": largest,
+    "num_of_unique": number_of_unique,
+    "first": first,
+    "last": last,
+    "value": first,
+    "most_frequent": most_frequent,
+    "least_frequent": least_frequent,
+    "list": distinct_values,
+}

@@ -1,0 +1,38 @@
+"""The jobs: `run_all`, all that is out of date; `rebuild`, all that comes after `customer_events`, calculated again."""
+
+from typing import Any
+
+import dagster as dg
+
+from cdp_pipeline.config.model import Project
+from cdp_pipeline.events.assets import EVENTS
+
+RUN_ALL = "run_all"
+REBUILD = "rebuild"
+STEPS_OF_A_KIND = ("event_identifiers", "identity_graph", "entity_map", "stitched_events", "profiles")
+
+
+def full_config(project: Project) -> dict[str, Any]:
+    """Run config that asks every stage after `customer_events` to calculate all of it again."""
+    steps = [f"{kind}__{step}" for kind in project.entities for step in STEPS_OF_A_KIND]
+    return {"ops": {step: {"config": {"full": True}} for step in steps}}
+
+
+def build_jobs(project: Project) -> list[Any]:
+    """The jobs of a project."""
+    everything = dg.AssetSelection.all()
+    return [
+        dg.define_asset_job(
+            RUN_ALL,
+            everything,
+            description="Land what is new and changed (or replace the days of a partition), then bring all tables up to "
+            "date with it.",
+        ),
+        dg.define_asset_job(
+            REBUILD,
+            everything - dg.AssetSelection.assets(EVENTS, dg.AssetKey(["cdp", "rejected_events"])),
+            config=full_config(project),
+            description="Calculate again all that comes after customer_events. The registry of ids, the last published "
+            "map and the landed events are kept.",
+        ),
+    ]

@@ -1,0 +1,88 @@
+"""The warehouse as Dagster's resource: a run holds the writer's lock from its start to its end.
+
+The lock is taken before the first step and freed after the last; the kernel frees it when the process dies. A run that
+waits says who holds it. Whoever gets the lock marks as failed those of Dagster's runs whose process is gone, so that
+the UI shows no run that will never end.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import dagster as dg
+
+from cdp_pipeline.config.model import Project
+from cdp_pipeline.operations.session import Session, open_session
+from cdp_pipeline.warehouse.lock import Holder
+
+PROCESS_TAG = "cdp/process"
+WAREHOUSE_TAG = "cdp/warehouse"
+_UNFINISHED = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
+
+
+def process_mark(pid: int) -> str | None:
+    """A process as `pid:start`, so that another one with the same number is told apart; None when there is none."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="ascii")
+        return f"{pid}:{stat.rpartition(')')[2].split()[19]}"
+    except OSError:
+        pass
+    try:
+        os.kill(pid, 0)
+    except OSError:
+        return None
+    return f"{pid}:"
+
+
+def fail_dead_runs(instance: dg.DagsterInstance, warehouse: str) -> list[str]:
+    """Marks as failed the unfinished runs on a warehouse whose process is gone, and returns their ids."""
+    filters = dg.RunsFilter(statuses=_UNFINISHED, tags={WAREHOUSE_TAG: warehouse})
+    dead = []
+    for run in instance.get_runs(filters=filters):
+        mark = run.tags.get(PROCESS_TAG, "0:")
+        if process_mark(int(mark.split(":")[0])) != mark:
+            message = "The process that ran it is gone. The next run does what it left; nothing is half written."
+            instance.report_run_failed(run, message)
+            dead.append(run.run_id)
+    return dead
+
+
+def warehouse_resource(project: Project) -> dg.ResourceDefinition:
+    """The resource `warehouse` of a project."""
+
+    @dg.resource(description="The warehouse, with the writer's lock held for the whole run.")
+    @contextmanager
+    def warehouse(context: dg.InitResourceContext) -> Iterator[Session]:
+        run, instance, log = context.run, context.instance, context.log
+        if run is None or instance is None or log is None:
+            raise dg.DagsterInvariantViolationError("The warehouse is opened by runs only.")
+        instance.add_run_tags(
+            run.run_id,
+            {PROCESS_TAG: process_mark(os.getpid()) or "", WAREHOUSE_TAG: project.warehouse_as_written},
+        )
+
+        def waiting(holder: Holder | None) -> None:
+            log.info(f"Waiting for the warehouse, which is held by {holder or 'another process'}.")
+
+        with open_session(project, run.run_id, waiting) as session:
+            for dead in fail_dead_runs(instance, project.warehouse_as_written):
+                log.warning(f"Run {dead} died without a word; it is marked as failed.")
+            session.start(_days(run))
+            try:
+                yield session
+            finally:
+                session.end("failed" if _has_failures(instance, run.run_id) else "done")
+
+    return warehouse
+
+
+def _days(run: dg.DagsterRun) -> str:
+    first = run.tags.get("dagster/asset_partition_range_start") or run.tags.get("dagster/partition")
+    last = run.tags.get("dagster/asset_partition_range_end") or first
+    return f"{first}..{last}" if first else ""
+
+
+def _has_failures(instance: dg.DagsterInstance, run_id: str) -> bool:
+    records = instance.get_records_for_run(run_id, of_type=dg.DagsterEventType.STEP_FAILURE, limit=1)
+    return bool(records.records)

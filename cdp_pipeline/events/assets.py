@@ -1,0 +1,130 @@
+"""The assets of the events room: landing folders, `cdp/customer_events`, `cdp/rejected_events` and, for each kind of
+entity, `<kind>/event_identifiers`.
+
+All are partitioned by day of ARRIVAL, except the landing folders and the rejected rows. A run without a partition lands
+whatever is new or changed; a run of one or more partitions replaces those days with what lies there now.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import dagster as dg
+
+from cdp_pipeline import tables
+from cdp_pipeline.config.model import Project
+from cdp_pipeline.errors import CdpError
+from cdp_pipeline.events import event_identifiers
+from cdp_pipeline.events.customer_events import customer_events_spec, land_events
+from cdp_pipeline.events.event_identifiers import event_identifiers_spec, identify_events
+from cdp_pipeline.events.landing import SQL, Days
+from cdp_pipeline.warehouse.assets import (
+    OWNERS,
+    RETRY,
+    WAREHOUSE,
+    StageConfig,
+    asked_days,
+    count_rows,
+    fail,
+    invariant_specs,
+    is_selected,
+    sql_metadata,
+    stage_results,
+    table_key,
+    table_spec,
+)
+
+GROUP = "events"
+EVENTS = table_key(tables.CUSTOMER_EVENTS, None)
+REJECTED = table_key(tables.REJECTED_EVENTS, None)
+
+
+def daily(project: Project) -> dg.DailyPartitionsDefinition:
+    """The days of arrival, up to and with today or the project's end (UTC)."""
+    end = {} if project.end is None else {"end_date": project.end.isoformat()}
+    return dg.DailyPartitionsDefinition(start_date=project.start.isoformat(), end_offset=1, timezone="UTC", **end)
+
+
+def build_assets(project: Project) -> list[dg.AssetsDefinition | dg.AssetSpec]:
+    """The assets of this room."""
+    return [*_landing(project), _customer_events(project), *(_event_identifiers(project, k) for k in project.entities)]
+
+
+def _landing(project: Project) -> list[dg.AssetSpec]:
+    return [
+        dg.AssetSpec(
+            ["landing", source.name],
+            description=f"What lands under `{source.files}`." if source.files else f"The table {source.table}.",
+            group_name="landing",
+            kinds={"file"} if source.files else {"table"},
+            owners=OWNERS,
+            metadata={"source": dg.MetadataValue.json(source.model_dump(mode="json", exclude_none=True))},
+        )
+        for source in project.sources.values()
+    ]
+
+
+def _customer_events(project: Project) -> dg.AssetsDefinition:
+    stage = customer_events_spec(project)
+    landing = [dg.AssetKey(["landing", name]) for name in project.sources]
+    specs = [
+        table_spec(tables.CUSTOMER_EVENTS, stage, GROUP, landing, partitions=daily(project), metadata=sql_metadata(SQL)),
+        table_spec(tables.REJECTED_EVENTS, stage, GROUP, landing),
+    ]
+
+    @dg.multi_asset(
+        name="customer_events",
+        specs=specs,
+        check_specs=invariant_specs(stage, EVENTS),
+        required_resource_keys={WAREHOUSE},
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        retry_policy=RETRY,
+    )
+    def customer_events(context: dg.AssetExecutionContext) -> Iterator[Any]:
+        warehouse = context.resources.warehouse
+        asked = asked_days(context)
+        try:
+            facts = land_events(warehouse.connection, project, warehouse.run, Days(*asked) if asked else None)
+        except CdpError as error:
+            yield from fail(stage, EVENTS, error)
+            return
+        counts = {
+            table_key(table, None): count_rows(warehouse.connection, table, stage)
+            for table in (tables.CUSTOMER_EVENTS, tables.REJECTED_EVENTS)
+        }
+        yield from stage_results(context, stage, facts, EVENTS, counts)
+
+    return customer_events
+
+
+def _event_identifiers(project: Project, kind: str) -> dg.AssetsDefinition:
+    stage = event_identifiers_spec(project, kind)
+    entity = project.entities[kind]
+    key = table_key(tables.EVENT_IDENTIFIERS, kind)
+    rules = [rule.model_dump(mode="json", exclude_none=True) for rule in entity.stitching]
+    metadata = {"rules": dg.MetadataValue.json(rules)} | sql_metadata(event_identifiers.SQL)
+    partitions = daily(project)
+
+    @dg.multi_asset(
+        name=f"{kind}__event_identifiers",
+        specs=[table_spec(tables.EVENT_IDENTIFIERS, stage, GROUP, [EVENTS], partitions=partitions, metadata=metadata)],
+        check_specs=invariant_specs(stage, key),
+        required_resource_keys={WAREHOUSE},
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        retry_policy=RETRY,
+    )
+    def identifiers(context: dg.AssetExecutionContext, config: StageConfig) -> Iterator[Any]:
+        warehouse = context.resources.warehouse
+        # Days asked for together with customer_events are told by what changed there.
+        asked = None if is_selected(context, EVENTS) else asked_days(context)
+        days = Days(*asked) if asked else None
+        try:
+            facts = identify_events(
+                warehouse.connection, project, kind, warehouse.run, days=days, full=config.full
+            )
+        except CdpError as error:
+            yield from fail(stage, key, error)
+            return
+        rows = count_rows(warehouse.connection, tables.EVENT_IDENTIFIERS, stage)
+        yield from stage_results(context, stage, facts, key, {key: rows})
+
+    return identifiers

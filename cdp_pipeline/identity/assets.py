@@ -1,0 +1,150 @@
+"""The assets of the identity room: links, the entity map with its registry and changes, and stitched events.
+
+Links are partitioned by day of arrival. The map and all below it are not: they are one state, brought up to date with
+what changed. Replay is the asset `<kind>/stitched_events`.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import dagster as dg
+
+from cdp_pipeline import tables
+from cdp_pipeline.config.model import Project
+from cdp_pipeline.errors import CdpError
+from cdp_pipeline.events.assets import EVENTS, daily
+from cdp_pipeline.events.landing import Days
+from cdp_pipeline.identity import entity_map, identity_graph, stitched_events
+from cdp_pipeline.sql.statements import Statements
+from cdp_pipeline.tables import Table
+from cdp_pipeline.warehouse.assets import (
+    RETRY,
+    WAREHOUSE,
+    StageConfig,
+    asked_days,
+    count_rows,
+    fail,
+    invariant_specs,
+    is_selected,
+    sql_metadata,
+    stage_results,
+    table_key,
+    table_spec,
+)
+from cdp_pipeline.warehouse.stage import Facts, StageSpec
+
+GROUP = "identity"
+Key = dg.AssetKey
+
+
+@dataclass(frozen=True)
+class _Step:
+    """A step: the stage it runs, the tables it writes (the first carries figures and checks) and the view it makes."""
+
+    name: str
+    stage: StageSpec
+    sql: Statements
+    work: Callable[..., Facts]
+    tables: Sequence[Table]
+    view: Table
+    deps: Sequence[Key]
+
+
+def build_assets(project: Project) -> list[dg.AssetsDefinition]:
+    """The assets of this room."""
+    return [asset for kind in project.entities for asset in _of_kind(project, kind)]
+
+
+def _of_kind(project: Project, kind: str) -> list[dg.AssetsDefinition]:
+    graph = table_key(tables.IDENTITY_GRAPH, kind)
+    event_identifiers = table_key(tables.EVENT_IDENTIFIERS, kind)
+    map_key = table_key(tables.ENTITY_MAP, kind)
+    mapped = _Step(
+        "entity_map",
+        entity_map.entity_map_spec(project, kind),
+        entity_map.SQL,
+        entity_map.map_entities,
+        (tables.ENTITY_MAP, tables.ENTITIES, tables.ENTITY_CHANGES),
+        tables.ENTITY_REDIRECTS,
+        (graph, table_key(tables.IDENTIFIERS, kind)),
+    )
+    stitched = _Step(
+        "stitched_events",
+        stitched_events.stitched_events_spec(project, kind),
+        stitched_events.SQL,
+        stitched_events.stitch_events,
+        (tables.STITCHED_EVENTS, tables.REPLAYS),
+        tables.EVENTS,
+        (EVENTS, event_identifiers, map_key, table_key(tables.ENTITY_CHANGES, kind)),
+    )
+    return [_graph_asset(project, kind), _step_asset(project, kind, mapped), _step_asset(project, kind, stitched)]
+
+
+def _graph_asset(project: Project, kind: str) -> dg.AssetsDefinition:
+    stage = identity_graph.identity_graph_spec(project, kind)
+    key = table_key(tables.IDENTITY_GRAPH, kind)
+    upstream = table_key(tables.EVENT_IDENTIFIERS, kind)
+    pii = any(identifier.pii for identifier in project.entities[kind].identifiers)
+    metadata = sql_metadata(identity_graph.SQL)
+    specs = [
+        table_spec(tables.IDENTITY_GRAPH, stage, GROUP, [upstream], partitions=daily(project), metadata=metadata),
+        table_spec(tables.IDENTIFIERS, stage, GROUP, [upstream], pii=pii),
+    ]
+
+    @dg.multi_asset(
+        name=f"{kind}__identity_graph",
+        specs=specs,
+        check_specs=invariant_specs(stage, key),
+        required_resource_keys={WAREHOUSE},
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        retry_policy=RETRY,
+    )
+    def graph(context: dg.AssetExecutionContext, config: StageConfig) -> Iterator[Any]:
+        warehouse = context.resources.warehouse
+        asked = None if is_selected(context, upstream) else asked_days(context)
+        days = Days(*asked) if asked else None
+        try:
+            facts = identity_graph.link_identifiers(
+                warehouse.connection, project, kind, warehouse.run, days=days, full=config.full
+            )
+        except CdpError as error:
+            yield from fail(stage, key, error)
+            return
+        rows = {
+            table_key(table, kind): count_rows(warehouse.connection, table, stage)
+            for table in (tables.IDENTITY_GRAPH, tables.IDENTIFIERS)
+        }
+        yield from stage_results(context, stage, facts, key, rows)
+
+    return graph
+
+
+def _step_asset(project: Project, kind: str, step: _Step) -> dg.AssetsDefinition:
+    main = table_key(step.tables[0], kind)
+    specs = [
+        table_spec(table, step.stage, GROUP, step.deps, metadata=sql_metadata(step.sql) if number == 0 else None)
+        for number, table in enumerate((*step.tables, step.view))
+    ]
+
+    @dg.multi_asset(
+        name=f"{kind}__{step.name}",
+        specs=specs,
+        check_specs=invariant_specs(step.stage, main),
+        required_resource_keys={WAREHOUSE},
+        retry_policy=RETRY,
+    )
+    def work(context: dg.AssetExecutionContext, config: StageConfig) -> Iterator[Any]:
+        warehouse = context.resources.warehouse
+        try:
+            facts = step.work(warehouse.connection, project, kind, warehouse.run, full=config.full)
+        except CdpError as error:
+            yield from fail(step.stage, main, error)
+            return
+        rows: dict[Key, int | None] = {
+            table_key(table, kind): count_rows(warehouse.connection, table, step.stage) for table in step.tables
+        }
+        rows[table_key(step.view, kind)] = None
+        yield from stage_results(context, step.stage, facts, main, rows)
+
+    return work

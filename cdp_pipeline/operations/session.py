@@ -1,0 +1,102 @@
+"""A run's time with the warehouse: it takes the writer's lock, opens the warehouse, and leaves a row in `cdp.runs`.
+
+Everything that works on a warehouse does so in a session, whoever starts it: Dagster's resource, the command, a test.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, time, timedelta
+from pathlib import Path
+
+from cdp_pipeline.config.model import Project
+from cdp_pipeline.sql.statements import Statements
+from cdp_pipeline.warehouse.base import Connection
+from cdp_pipeline.warehouse.duckdb import DuckDBConnection
+from cdp_pipeline.warehouse.lock import Holder, writer_lock
+from cdp_pipeline.warehouse.stage import Run
+
+SQL = Statements(__package__, "runs.sql")
+Waiting = Callable[[Holder | None], None]
+
+
+class Session:
+    """An open warehouse that is ours alone.
+
+    Attributes:
+        connection: the warehouse, with all schemas and tables made.
+        project: the project.
+    """
+
+    def __init__(self, connection: Connection, project: Project, run: str, started_at: datetime) -> None:
+        self.connection = connection
+        self.project = project
+        self.run_id = run
+        self._started_at = started_at
+
+    @property
+    def run(self) -> Run:
+        """The run, with what now() means in it at this moment: the clock, or the end of the last landed day."""
+        as_of = self._started_at
+        if self.project.as_of == "arrival":
+            last = self.connection.fetch(SQL["last_arrival"].bind(self._schemas))[0][0]
+            if last is not None:
+                as_of = datetime.combine(last + timedelta(days=1), time(), UTC)
+        return Run(self.run_id, as_of, self._started_at)
+
+    @property
+    def _schemas(self) -> dict[str, str]:
+        return {"cdp": self.project.schema_name}
+
+    def start(self, days: str) -> None:
+        """Notes that the run began, and that whatever run died before it has failed."""
+        values = {"run": self.run_id, "as_of": self.run.as_of, "started_at": self._started_at, "days": days}
+        with self.connection.transaction():
+            self.connection.run(SQL["fail_dead_runs"].bind(self._schemas))
+            self.connection.run(
+                SQL["start_run"].bind(self._schemas),
+                **values,
+                project_hash=self.project.project_hash,
+                pid=os.getpid(),
+            )
+
+    def end(self, status: str) -> None:
+        """Notes how the run ended: done or failed."""
+        seconds = (datetime.now(UTC) - self._started_at).total_seconds()
+        values = {"run": self.run_id, "status": status, "seconds": seconds, "as_of": self.run.as_of}
+        with self.connection.transaction():
+            self.connection.run(SQL["end_run"].bind(self._schemas), **values)
+
+
+def warehouse_path(project: Project) -> Path:
+    """The DuckDB file of a project."""
+    return (project.folder / project.warehouse.removeprefix("duckdb:///")).resolve()
+
+
+def lock_path(project: Project) -> Path:
+    """The file of a warehouse's writer's lock, beside the warehouse."""
+    path = warehouse_path(project)
+    return path.with_name(path.name + ".lock")
+
+
+@contextmanager
+def open_session(project: Project, run: str, waiting: Waiting) -> Iterator[Session]:
+    """Takes the lock, opens the warehouse and makes what is not there yet.
+
+    Args:
+        project: the project.
+        run: the run's id, which a waiter sees.
+        waiting: told who holds the lock, when somebody does.
+
+    Raises:
+        WarehouseBusy: a process that does not know the lock has the file open.
+        SchemaNotOurs: a schema of ours would take the place of somebody else's.
+    """
+    with writer_lock(lock_path(project), run, waiting):
+        connection = DuckDBConnection(warehouse_path(project))
+        try:
+            kinds = [entity.schema_name for entity in project.entities.values()]
+            connection.set_up(project.name, project.schema_name, kinds)
+            yield Session(connection, project, run, datetime.now(UTC))
+        finally:
+            connection.close()

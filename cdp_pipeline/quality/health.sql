@@ -1,0 +1,28 @@
+-- name: landed
+-- What became of the landed rows: events, rows that are no event, and among these the duplicates.
+select
+    (select count(*) from cdp.customer_events as e) as events,
+    count(*) as rejected,
+    count(*) filter (where r.reason = 'duplicate') as duplicates
+from cdp.rejected_events as r
+
+-- name: stitched
+select count(*) as events, count(s.entity_id) as events_of_somebody
+from kind.stitched_events as s
+
+-- name: largest_entity
+-- An identifier that an entity owned in several spans of time counts once.
+select coalesce(max(o.identifiers), 0)
+from (
+    select count(distinct m.identifier_id) as identifiers
+    from kind.entity_map as m
+    group by m.entity_id
+) as o
+
+-- name: record
+-- A step that is tried again measures again: one figure of one run stays one row.
+merge into cdp.metrics as m
+using health_figures as f on m.run = :run and m.stage = f.stage and m.entity = f.entity and m.metric = f.metric
+when matched then update set value = f.value, measured_at = :measured_at
+when not matched then insert (run, stage, entity, metric, value, measured_at)
+    values (:run, f.stage, f.entity, f.metric, f.value, :measured_at)

@@ -1,0 +1,193 @@
+"""What all assets have in common: a table becomes an asset, a stage's facts become what Dagster shows.
+
+A room's `assets.py` says which tables a stage writes and what they depend on; names, columns, kinds and owners come
+from `tables.py`, and results, checks and failures are told in one way. Figures keep the same names in every run, so that
+Dagster charts them over time.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from datetime import date
+from typing import Any, Protocol
+
+import dagster as dg
+from sqlglot import exp
+
+from cdp_pipeline.errors import CdpError, InvariantError
+from cdp_pipeline.sql.statements import Statement, Statements
+from cdp_pipeline.tables import Table
+from cdp_pipeline.warehouse.base import Connection
+from cdp_pipeline.warehouse.stage import Due, Facts, Run, StageSpec
+
+OWNERS = ["team:data"]
+RETRY = dg.RetryPolicy(max_retries=2, delay=1, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)
+WAREHOUSE = "warehouse"
+
+
+class OpenWarehouse(Protocol):
+    """What the resource `warehouse` gives a step."""
+
+    @property
+    def connection(self) -> Connection:
+        """The warehouse."""
+
+    @property
+    def run(self) -> Run:
+        """The run, with what now() means in it."""
+
+
+class StageConfig(dg.Config):
+    """How a stage is asked to work."""
+
+    full: bool = False
+    """Calculate all of it again, whatever has changed."""
+
+
+def table_key(table: Table, kind: str | None) -> dg.AssetKey:
+    """The asset of a table: `cdp/customer_events`, `customer/entity_map`."""
+    return dg.AssetKey([kind or "cdp", table.name])
+
+
+def table_spec(
+    table: Table,
+    stage: StageSpec,
+    group: str,
+    deps: Sequence[dg.AssetKey],
+    *,
+    partitions: dg.PartitionsDefinition[Any] | None = None,
+    metadata: dict[str, Any] | None = None,
+    pii: bool = False,
+) -> dg.AssetSpec:
+    """The asset of a table that a stage writes."""
+    schema = stage.schemas["kind" if stage.kind else "cdp"]
+    columns = [dg.TableColumn(column.name, column.type, column.meaning) for column in table.public_columns()]
+    return dg.AssetSpec(
+        table_key(table, stage.kind),
+        deps=list(deps),
+        description=f"One row is {table.row_means}.",
+        group_name=group,
+        kinds={"duckdb", "sql"},
+        owners=OWNERS,
+        code_version=stage.definition[:16] or "1",
+        partitions_def=partitions,
+        tags={"layer": group} | ({"pii": "true"} if pii else {}),
+        metadata={
+            "dagster/column_schema": dg.TableSchema(columns=columns),
+            "dagster/table_name": f"{schema}.{table.name}",
+        }
+        | (metadata or {}),
+    )
+
+
+def sql_metadata(sql: Statements) -> dict[str, Any]:
+    """The statements of a stage, to be read beside its asset."""
+    return {"SQL": dg.MetadataValue.md(f"```sql\n{sql.text()}\n```")}
+
+
+def check_name(invariant: str) -> str:
+    """An invariant's name as Dagster wants it: `every event once` is `every_event_once`."""
+    return re.sub(r"\W+", "_", invariant.replace("'s", "s"))
+
+
+def invariant_specs(stage: StageSpec, key: dg.AssetKey) -> list[dg.AssetCheckSpec]:
+    """The checks of a stage's invariants, taken in its transaction before it commits."""
+    return [
+        dg.AssetCheckSpec(
+            check_name(invariant),
+            asset=key,
+            description=f"Invariant: {invariant}. If it does not hold, the stage publishes nothing and fails.",
+        )
+        for invariant in stage.invariants
+    ]
+
+
+def asked_days(context: dg.AssetExecutionContext) -> tuple[date, date] | None:
+    """The days of arrival that the run was asked for by name, both included; None: all that is new."""
+    if not (context.has_partition_key or context.has_partition_key_range):
+        return None
+    days = sorted(context.partition_keys)
+    return date.fromisoformat(days[0]), date.fromisoformat(days[-1])
+
+
+def is_selected(context: dg.AssetExecutionContext, key: dg.AssetKey) -> bool:
+    """Whether another asset is part of the same run."""
+    selection = context.run.asset_selection
+    return selection is None or key in selection
+
+
+def stage_results(
+    context: dg.AssetExecutionContext,
+    stage: StageSpec,
+    facts: Facts,
+    main: dg.AssetKey,
+    rows: dict[dg.AssetKey, int | None],
+) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
+    """Tells Dagster what a stage did.
+
+    Args:
+        context: of the step.
+        stage: the stage.
+        facts: what it did.
+        main: the asset that the stage's figures and invariants belong to.
+        rows: every asset that the step writes, with its number of rows where it is a table.
+    """
+    for key, count in rows.items():
+        figures: dict[str, Any] = {} if count is None else {"dagster/row_count": count}
+        if key == main:
+            figures |= {name: _number(value) for name, value in facts.metrics.items()} | {"due": facts.due.value}
+            _tell_days(context, key, facts)
+        yield dg.MaterializeResult(asset_key=key, metadata=figures)
+    for invariant in stage.invariants:
+        broken = facts.invariants.get(invariant)
+        told = {"rows that break it": broken} if broken is not None else {"taken": "not in this run: nothing changed"}
+        yield dg.AssetCheckResult(
+            passed=not broken, asset_key=main, check_name=check_name(invariant), metadata=told  # type: ignore[arg-type]
+        )
+
+
+def _number(value: float) -> float | int:
+    return int(value) if float(value).is_integer() else round(value, 3)
+
+
+def _tell_days(context: dg.AssetExecutionContext, key: dg.AssetKey, facts: Facts) -> None:
+    """Notes the figures of each day touched, on the day's own partition."""
+    partitioned = context.assets_def.specs_by_key[key].partitions_def is not None
+    if not partitioned:
+        return
+    asked = set(context.partition_keys) if asked_days(context) else None
+    for day, figures in facts.days.items():
+        if day is None:
+            continue
+        total = next((count for name, count in figures.items() if name in ("identified events", "links")), None)
+        rows = total if total is not None else sum(n for name, n in figures.items() if name.endswith(" events"))
+        metadata = {"dagster/partition_row_count": rows} | figures
+        if asked is None:
+            context.log_event(dg.AssetMaterialization(key, partition=day.isoformat(), metadata=metadata))
+        elif day.isoformat() in asked:
+            context.add_asset_metadata(metadata, asset_key=key, partition_key=day.isoformat())
+
+
+def fail(stage: StageSpec, main: dg.AssetKey, error: CdpError) -> Iterator[dg.AssetCheckResult]:
+    """Tells Dagster that a stage failed: broken invariants as failed checks, then the failure itself.
+
+    Raises:
+        Failure: always; it is tried again only when the error is transient.
+    """
+    if isinstance(error, InvariantError):
+        for invariant in stage.invariants:
+            broken = error.checked.get(invariant, 0)
+            yield dg.AssetCheckResult(
+                passed=not broken,
+                asset_key=main,
+                check_name=check_name(invariant),
+                metadata={"rows that break it": broken},
+            )
+    raise dg.Failure(description=str(error), allow_retries=error.transient) from error
+
+
+def count_rows(connection: Connection, table: Table, stage: StageSpec) -> int:
+    """How many rows a table has."""
+    query = exp.select("count(*)").from_(exp.alias_(exp.table_(table.name, table.scope), "t"))
+    statement = Statement(f"count.{table.placeholder}", query).bind(stage.schemas)
+    return int(connection.fetch(statement)[0][0])
+

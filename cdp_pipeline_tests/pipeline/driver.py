@@ -1,0 +1,157 @@
+"""Builds a project folder, runs the pipeline's stages over it, and reads its tables as plain Python values.
+
+Queries and changes by hand are PostgreSQL's SQL with the placeholders `cdp` and `kind` for the schemas, so that only
+`open_warehouse` knows an engine. Ids come back as texts, times in UTC, arrays as tuples.
+"""
+
+import itertools
+import os
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from cdp_pipeline import tables
+from cdp_pipeline.config.loader import load_project
+from cdp_pipeline.config.model import Project
+from cdp_pipeline.events.customer_events import land_events
+from cdp_pipeline.events.event_identifiers import identify_events
+from cdp_pipeline.events.landing import Days
+from cdp_pipeline.identity.entity_map import map_entities
+from cdp_pipeline.identity.identity_graph import link_identifiers
+from cdp_pipeline.identity.stitched_events import stitch_events
+from cdp_pipeline.sql.statements import statement
+from cdp_pipeline.warehouse.base import Connection
+from cdp_pipeline.warehouse.duckdb import DuckDBConnection
+from cdp_pipeline.warehouse.stage import Facts, Run
+
+TODAY = datetime(2026, 6, 1, 12, tzinfo=UTC)
+MORE = float(os.environ.get("CDP_TEST_MORE", "1"))
+"""How many times as many random histories to try; `CDP_TEST_MORE=20` takes minutes."""
+
+Rows: TypeAlias = list[tuple[Any, ...]]
+
+
+def open_warehouse(folder: Path) -> Connection:
+    """Open the warehouse of a test's project: the one place that names an engine."""
+    return DuckDBConnection(folder / "warehouse.duckdb")
+
+
+class Pipeline:
+    """A project folder and its warehouse."""
+
+    def __init__(self, folder: Path, project_text: str) -> None:
+        """Write `project.yaml`, open the warehouse and make its tables."""
+        self.folder = folder
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.now = TODAY
+        self._run_numbers = itertools.count(1)
+        self.last_run = ""
+        self.project = self.rewrite(project_text)
+        self.connection = open_warehouse(folder)
+        self.set_up()
+
+    def rewrite(self, project_text: str) -> Project:
+        """Change the project file and read it again."""
+        (self.folder / "project.yaml").write_text(project_text, encoding="utf-8")
+        self.project = load_project(self.folder, {})
+        return self.project
+
+    def set_up(self) -> None:
+        """Make the tables that are not there yet."""
+        kinds = [entity.schema_name for entity in self.project.entities.values()]
+        self.connection.set_up(self.project.name, self.project.schema_name, kinds)
+
+    def write(self, place: str, content: str | bytes) -> Path:
+        """Put a file into the project folder."""
+        file = self.folder / place
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content.encode() if isinstance(content, str) else content)
+        return file
+
+    def new_run(self) -> Run:
+        """Return the next run; it begins at `now`."""
+        self.last_run = f"run-{next(self._run_numbers)}"
+        return Run(self.last_run, self.now, self.now)
+
+    def run(self, days: Days | None = None, *, full: bool = False, until: str | None = None) -> dict[str, Facts]:
+        """Run the stages; what each of them did, by asset.
+
+        Args:
+            days: Replace these days of arrival.
+            full: Calculate everything after the events again.
+            until: Stop after this asset, as if the process had died then.
+        """
+        done = {}
+        for facts in self._stages(self.new_run(), days, full):
+            done[facts.asset] = facts
+            if facts.asset == until:
+                break
+        return done
+
+    def _stages(self, run: Run, days: Days | None, full: bool) -> Iterator[Facts]:
+        yield land_events(self.connection, self.project, run, days)
+        for kind in self.project.entities:
+            for work in (identify_events, link_identifiers, map_entities, stitch_events):
+                yield work(self.connection, self.project, kind, run, full=full)
+
+    def replace(self, *days: date) -> dict[str, Facts]:
+        """Run with `--from/--to`: replace the days from the first to the last with what lies there now."""
+        return self.run(Days(min(days), max(days)))
+
+    def schemas(self, kind: str | None = None) -> Mapping[str, str]:
+        """Return the schemas behind the placeholders; without a kind, of the first one."""
+        entity = self.project.entities[kind or next(iter(self.project.entities))]
+        return {"cdp": self.project.schema_name, "kind": entity.schema_name}
+
+    def query(self, text: str, kind: str | None = None, **values: Any) -> Rows:
+        """Return the rows of a query."""
+        rows = self.connection.fetch(statement("test.query", text).bind(self.schemas(kind)), **values)
+        return [tuple(plain(value) for value in row) for row in rows]
+
+    def column(self, text: str, kind: str | None = None, **values: Any) -> list[Any]:
+        """Return the first column of a query."""
+        return [row[0] for row in self.query(text, kind, **values)]
+
+    def execute(self, text: str, kind: str | None = None, **values: Any) -> int:
+        """Change a table by hand; returns the number of rows."""
+        return self.connection.run(statement("test.execute", text).bind(self.schemas(kind)), **values)
+
+    def dump(self, *, without: tuple[str, ...] = ()) -> dict[str, Rows]:
+        """Return all rows of all tables, in a fixed order, timestamps and numbers included.
+
+        Args:
+            without: Tables or columns to leave out, such as `metrics` or `changed_in`.
+        """
+        found: dict[str, Rows] = {}
+        kinds = [(kind, tables.OF_A_KIND) for kind in self.project.entities]
+        for kind, of_scope in ((None, tables.SHARED), *kinds):
+            for table in of_scope:
+                columns = [column.name for column in table.columns if column.name not in without]
+                if table.name not in without:
+                    rows = self.query(" ".join(("select", ", ".join(columns), "from", table.placeholder)), kind)
+                    found[f"{kind or 'cdp'}.{table.name}"] = sorted(rows, key=repr)
+        return found
+
+
+def plain(value: Any) -> Any:
+    """Return a value of the driver as one that compares and prints well."""
+    if isinstance(value, uuid.UUID):
+        return str(value)
+    if isinstance(value, datetime):
+        return value.astimezone(UTC)
+    if isinstance(value, list):
+        return tuple(plain(item) for item in value)
+    return value
+
+
+@contextmanager
+def open_pipeline(folder: Path, project_text: str) -> Iterator[Pipeline]:
+    """Open a pipeline for the block."""
+    pipeline = Pipeline(folder, project_text)
+    try:
+        yield pipeline
+    finally:
+        pipeline.connection.close()
