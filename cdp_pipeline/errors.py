@@ -6,6 +6,7 @@
     ├── UsageError               the command was asked for something that cannot be
     ├── SqlError                 a user's expression that is unsafe or not understood
     ├── InputError               landing files or tables that a run cannot read
+    ├── HealthError              a health check could not run, which says nothing about the data
     └── WarehouseError           the warehouse refused a statement or cannot be reached
         ├── WarehouseBusy        another process holds the writer's lock (transient)
         ├── SchemaNotOurs        a schema of that name exists and was not made by this project
@@ -68,6 +69,10 @@ class SqlError(CdpError):
 
 class InputError(CdpError):
     """Landing files or tables that a run cannot read as a whole."""
+
+
+class HealthError(CdpError):
+    """A health check could not run, which says nothing about the data."""
 
 
 class WarehouseError(CdpError):

@@ -16,7 +16,7 @@ from cdp_pipeline.attributes.reading import Reading, filter_conditions, readable
 from cdp_pipeline.errors import SqlError
 from cdp_pipeline.sql.expressions import bind_known, has_aggregate, parse_expression
 
-_NAMES: dict[type[exp.Expression], str] = {
+_NAMES: dict[type[exp.Expr], str] = {
     exp.Count: "count",
     exp.Sum: "sum",
     exp.Avg: "avg",
@@ -28,7 +28,7 @@ _NAMES: dict[type[exp.Expression], str] = {
 }
 
 
-def aggregate_expression(text: str, conditions: Sequence[exp.Expression], plan: Plan) -> exp.Expression:
+def aggregate_expression(text: str, conditions: Sequence[exp.Expr], plan: Plan) -> exp.Expr:
     """Reads an aggregate expression and gives a tree over the entity's aggregates.
 
     Args:
@@ -52,10 +52,10 @@ def aggregate_expression(text: str, conditions: Sequence[exp.Expression], plan: 
 class _Around:
     """What stands around the aggregates; each of them gives way to its result."""
 
-    conditions: Sequence[exp.Expression]
+    conditions: Sequence[exp.Expr]
     plan: Plan
 
-    def rewrite(self, node: exp.Expression) -> exp.Expression:
+    def rewrite(self, node: exp.Expr) -> exp.Expr:
         if isinstance(node, (exp.AggFunc, exp.Filter)):
             return self._result(node)
         if isinstance(node, exp.Column):
@@ -67,7 +67,7 @@ class _Around:
             child.replace(self.rewrite(child))
         return node
 
-    def _result(self, node: exp.Expression) -> exp.Expression:
+    def _result(self, node: exp.Expr) -> exp.Expr:
         conditions = list(self.conditions)
         aggregate = node
         if isinstance(node, exp.Filter):
@@ -86,11 +86,11 @@ class _Aggregate:
     """One aggregate with the conditions under which it counts an event."""
 
     name: str
-    node: exp.Expression
-    conditions: list[exp.Expression]
+    node: exp.Expr
+    conditions: list[exp.Expr]
     plan: Plan
 
-    def result(self) -> exp.Expression:
+    def result(self) -> exp.Expr:
         if self.name == "count":
             return self.plan.aggregate(self._count())
         if self.name == "string_agg":
@@ -106,10 +106,10 @@ class _Aggregate:
         value = reading.ordered(self.name) if ordered else reading.of_family("boolean", self.name)
         return self.plan.aggregate(type(self.node)(this=value))
 
-    def _read(self, tree: exp.Expression) -> Reading:
+    def _read(self, tree: exp.Expr) -> Reading:
         return Reading(self.plan, tree.copy(), self.conditions, readable(tree))
 
-    def _count(self) -> exp.Expression:
+    def _count(self) -> exp.Expr:
         counted = self.node.this
         if isinstance(counted, exp.Star):
             some = Reading(self.plan, exp.true(), self.conditions, "*").counted()
@@ -119,9 +119,9 @@ class _Aggregate:
             return exp.Count(this=exp.Distinct(expressions=[value]))
         return exp.Count(this=self._read(counted).as_it_is())
 
-    def _joined(self) -> exp.Expression:
+    def _joined(self) -> exp.Expr:
         """The texts of the events joined, in an order that is always told to the end."""
-        inner, order = self.node.this, list[exp.Expression]()
+        inner, order = self.node.this, list[exp.Expr]()
         if isinstance(inner, exp.Order):
             inner, order = inner.this, inner.expressions
         separator = self.node.args.get("separator")
@@ -131,19 +131,17 @@ class _Aggregate:
         value = self._read(_only(inner) if distinct else inner).of_family("text", self.name)
         if distinct:
             keys = self._keys_of_distinct(_only(inner), value, order)
-            joined: exp.Expression = exp.Distinct(expressions=[value])
+            joined: exp.Expr = exp.Distinct(expressions=[value])
         else:
             keys = [*(self._key(part) for part in order), _ascending(EVENT_TIME), _ascending(EVENT_ID)]
             joined = value
         return exp.GroupConcat(this=exp.Order(this=joined, expressions=keys), separator=separator.copy())
 
-    def _key(self, part: exp.Expression) -> exp.Expression:
+    def _key(self, part: exp.Expr) -> exp.Expr:
         column = Reading(self.plan, part.this.copy(), (), readable(part.this)).comparable("order by")
         return exp.Ordered(this=column, desc=part.args.get("desc"), nulls_first=part.args.get("nulls_first"))
 
-    def _keys_of_distinct(
-        self, inner: exp.Expression, value: exp.Column, order: list[exp.Expression]
-    ) -> list[exp.Expression]:
+    def _keys_of_distinct(self, inner: exp.Expr, value: exp.Column, order: list[exp.Expr]) -> list[exp.Expr]:
         if not order:
             return [_ascending(value)]
         if len(order) > 1 or order[0].this != inner:
@@ -153,12 +151,12 @@ class _Aggregate:
         return [exp.Ordered(this=value.copy(), desc=order[0].args.get("desc"))]
 
 
-def _ascending(column: exp.Column) -> exp.Expression:
+def _ascending(column: exp.Column) -> exp.Expr:
     return exp.Ordered(this=column.copy())
 
 
-def _only(distinct: exp.Expression) -> exp.Expression:
+def _only(distinct: exp.Expr) -> exp.Expr:
     if len(distinct.expressions) != 1:
         raise SqlError(f"`{readable(distinct)}` counts several values at once.", "Join them into one text with `||`.")
-    only: exp.Expression = distinct.expressions[0]
+    only: exp.Expr = distinct.expressions[0]
     return only

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from sqlglot import exp
 
 from cdp_pipeline.attributes.aggregates import aggregate_expression
+from cdp_pipeline.attributes.attribute_types import CALCULATIONS
 from cdp_pipeline.attributes.families import convert, family_of, literal, name_of, parse_type
 from cdp_pipeline.attributes.plan import Plan, bind_event
 from cdp_pipeline.attributes.reading import Reading, conditions_of
-from cdp_pipeline.attributes.types import CALCULATIONS
 from cdp_pipeline.config.model import Attribute
 from cdp_pipeline.errors import SqlError
 
@@ -23,7 +23,7 @@ class Calculation:
     """What an attribute is: a tree over the entity's aggregates, its type, and the engine's own name of that type."""
 
     id: str
-    tree: exp.Expression
+    tree: exp.Expr
     type: exp.DataType
     engine_type: str
 
@@ -44,7 +44,7 @@ def calculation_of(attribute: Attribute, plan: Plan) -> Calculation:
     return Calculation(attribute.id, tree, type_, plan.engine_type_of_result(tree))
 
 
-def aggregated(attribute: Attribute, conditions: Sequence[exp.Expression], plan: Plan) -> exp.Expression:
+def aggregated(attribute: Attribute, conditions: Sequence[exp.Expr], plan: Plan) -> exp.Expr:
     """The attribute's value before cast and default, over the entity's aggregates.
 
     Raises:
@@ -56,7 +56,7 @@ def aggregated(attribute: Attribute, conditions: Sequence[exp.Expression], plan:
     return CALCULATIONS[attribute.type](reading)
 
 
-def natural_type(raw: exp.Expression, plan: Plan) -> exp.DataType:
+def natural_type(raw: exp.Expr, plan: Plan) -> exp.DataType:
     """The type of a value before the cast.
 
     Raises:
@@ -78,7 +78,7 @@ def wanted_type(attribute: Attribute, natural: exp.DataType) -> exp.DataType:
     return natural if attribute.data_type is None else parse_type(attribute.data_type)
 
 
-def default_of(attribute: Attribute, type_: exp.DataType) -> exp.Expression:
+def default_of(attribute: Attribute, type_: exp.DataType) -> exp.Expr:
     """The attribute's default in its type; NULL where there is none.
 
     Raises:

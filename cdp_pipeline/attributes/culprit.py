@@ -79,7 +79,7 @@ def _failing_entity(fetch: _Fetch, plan: Plan, calculation: Calculation) -> tupl
     return f"entity {entity}", _said(fetch, named("entity", shown))
 
 
-def _fails(tree: exp.Expression) -> exp.Expression:
+def _fails(tree: exp.Expr) -> exp.Expr:
     """True where working out the tree is an error."""
     one, zero = exp.Literal.number(1), exp.Literal.number(0)
     tried = exp.func("cdp_try", exp.Case().when(tree.copy().is_(exp.null()), zero).else_(one))

@@ -28,8 +28,8 @@ _NUMBERS = ("whole", "exact", "double")
 _TIMES = ("date", "timestamp", "time")
 _CASTS: dict[str, tuple[str, ...]] = {
     "text": tuple(_FAMILIES),
-    **{family: (*_NUMBERS, "text") for family in _NUMBERS},
-    **{family: (*_TIMES, "text") for family in _TIMES},
+    **dict.fromkeys(_NUMBERS, (*_NUMBERS, "text")),
+    **dict.fromkeys(_TIMES, (*_TIMES, "text")),
     "boolean": ("boolean", "text"),
     "uuid": ("uuid", "text"),
     "jsonb": ("jsonb",),
@@ -41,7 +41,7 @@ EXACT = exp.DataType.build("numeric(38, 9)", dialect="postgres")
 
 
 def family_of(type_: exp.DataType) -> str | None:
-    """The family of a type: whole, exact, double, text, boolean, date, timestamp, time, uuid, jsonb; None for others."""
+    """The family of a type, such as whole, text or time; None: no attribute can have it."""
     return next((family for family, members in _FAMILIES.items() if type_.this in members), None)
 
 
@@ -80,7 +80,7 @@ def _exact(type_: exp.DataType, refusal: SqlError) -> exp.DataType:
     return type_
 
 
-def convert(tree: exp.Expression, source: exp.DataType, target: exp.DataType) -> exp.Expression:
+def convert(tree: exp.Expr, source: exp.DataType, target: exp.DataType) -> exp.Expr:
     """Casts a tree from the type that it has to another one.
 
     Raises:
@@ -95,7 +95,7 @@ def convert(tree: exp.Expression, source: exp.DataType, target: exp.DataType) ->
     return tree if source == target else exp.cast(tree, target)
 
 
-def literal(value: str | float | bool) -> tuple[exp.Expression, exp.DataType]:
+def literal(value: str | float | bool) -> tuple[exp.Expr, exp.DataType]:
     """A scalar of the project file as SQL, with its type.
 
     Raises:

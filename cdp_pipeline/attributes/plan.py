@@ -17,7 +17,7 @@ from cdp_pipeline.sql.statements import Statement, Statements, from_tree
 from cdp_pipeline.warehouse.base import Connection
 
 SQL = Statements(__package__, "profiles.sql")
-KNOWN: dict[str, exp.Expression] = {name: exp.column(name, table="f") for name in EVENT_COLUMNS}
+KNOWN: dict[str, exp.Expr] = {name: exp.column(name, table="f") for name in EVENT_COLUMNS}
 EVENT_TIME = exp.column("event_time", table="e")
 EVENT_ID = exp.column("event_id", table="e")
 _KEYS = (("event_id", "uuid"), ("event_time", "timestamptz"))
@@ -25,15 +25,15 @@ _KEYS = (("event_id", "uuid"), ("event_time", "timestamptz"))
 
 @dataclass(frozen=True)
 class Part:
-    """A column or an aggregate: its name, what it is, its type, and the column whose tally it reads, if it reads one."""
+    """A column or an aggregate: its name, what it is, its type, and the column whose tally it reads, if any."""
 
     name: str
-    tree: exp.Expression
+    tree: exp.Expr
     type: exp.DataType
     tally: exp.Column | None = None
 
 
-def bind_event(text: str) -> exp.Expression:
+def bind_event(text: str) -> exp.Expr:
     """An expression over one event, as a tree that reads `f`.
 
     Raises:
@@ -48,8 +48,8 @@ class Plan:
     def __init__(self, connection: Connection) -> None:
         """Takes the connection whose engine tells the types."""
         self._connection = connection
-        self._columns: dict[exp.Expression, Part] = {}
-        self._aggregates: dict[tuple[exp.Expression, exp.Column | None], Part] = {}
+        self._columns: dict[exp.Expr, Part] = {}
+        self._aggregates: dict[tuple[exp.Expr, exp.Column | None], Part] = {}
 
     @property
     def columns(self) -> list[Part]:
@@ -61,13 +61,13 @@ class Plan:
         """What is calculated of each entity."""
         return list(self._aggregates.values())
 
-    def column(self, tree: exp.Expression) -> exp.Column:
+    def column(self, tree: exp.Expr) -> exp.Column:
         """The column of `e` that holds a tree over `f`; the same one for the same tree."""
         if tree not in self._columns:
             self._columns[tree] = Part(f"c{len(self._columns)}", tree, self.type_of_event(tree))
         return exp.column(self._columns[tree].name, table="e")
 
-    def aggregate(self, tree: exp.Expression, tally: exp.Column | None = None) -> exp.Column:
+    def aggregate(self, tree: exp.Expr, tally: exp.Column | None = None) -> exp.Column:
         """The column of `v` that holds an aggregate; the same one for the same tree."""
         key = (tree, tally)
         if key not in self._aggregates:
@@ -76,7 +76,7 @@ class Plan:
             self._aggregates[key] = Part(name, tree, self._type(exp.select(_value(tree)).from_(relation)), tally)
         return exp.column(self._aggregates[key].name, table="v")
 
-    def type_of_event(self, tree: exp.Expression) -> exp.DataType:
+    def type_of_event(self, tree: exp.Expr) -> exp.DataType:
         """The type of a tree over `f`.
 
         Raises:
@@ -84,7 +84,7 @@ class Plan:
         """
         return self._data_type(self._connection.describe(SQL["event_type"].bind({}, value=tree)))
 
-    def type_of_result(self, tree: exp.Expression) -> exp.DataType:
+    def type_of_result(self, tree: exp.Expr) -> exp.DataType:
         """The type of a tree over `v`.
 
         Raises:
@@ -92,12 +92,12 @@ class Plan:
         """
         return self._type(exp.select(_value(tree)).from_(self._entities()))
 
-    def engine_type_of_result(self, tree: exp.Expression) -> str:
+    def engine_type_of_result(self, tree: exp.Expr) -> str:
         """The engine's own name of the type of a tree over `v`."""
         query = exp.select(_value(tree)).from_(self._entities())
         return self._connection.describe(from_tree("profiles.result_type", query))[0][1]
 
-    def _type(self, query: exp.Expression) -> exp.DataType:
+    def _type(self, query: exp.Expr) -> exp.DataType:
         return self._data_type(self._connection.describe(from_tree("profiles.type", query)))
 
     def _data_type(self, described: list[tuple[str, str]]) -> exp.DataType:
@@ -115,7 +115,7 @@ class Plan:
         return _no_rows([("entity_id", exp.DataType.build("uuid")), *((p.name, p.type) for p in self.aggregates)], "v")
 
 
-def _value(tree: exp.Expression) -> exp.Expression:
+def _value(tree: exp.Expr) -> exp.Expr:
     return exp.alias_(tree.copy(), "value")
 
 
@@ -124,6 +124,6 @@ def _no_rows(columns: Iterable[tuple[str, exp.DataType]], alias: str) -> exp.Sub
     return exp.select(*nulls).where(exp.false()).subquery(alias)
 
 
-def named(name: str, tree: exp.Expression) -> Statement:
+def named(name: str, tree: exp.Expr) -> Statement:
     """A statement of this stage that was built for the project at hand."""
     return from_tree(f"profiles.{name}", tree)

@@ -18,10 +18,12 @@ from cdp_pipeline.attributes.calculation import Calculation, calculation_of
 from cdp_pipeline.attributes.culprit import explain_failure
 from cdp_pipeline.attributes.plan import SQL, Plan, named
 from cdp_pipeline.attributes.query import results_query
-from cdp_pipeline.attributes.table import PROFILES, VALUES, has_columns_of, make_again, make_values
+from cdp_pipeline.attributes.table import VALUES, has_columns_of, make_again, make_values
 from cdp_pipeline.config.model import Attribute, Entity, Project
 from cdp_pipeline.errors import WarehouseError
 from cdp_pipeline.progress import report
+from cdp_pipeline.sql.statements import Statement
+from cdp_pipeline.tables import KIND, PROFILES
 from cdp_pipeline.warehouse.base import Connection
 from cdp_pipeline.warehouse.stage import Due, Facts, Run, StageSpec, Work, stage
 
@@ -29,6 +31,12 @@ EVENTS_PER_SLICE = 2_500_000
 # Counted up when the same definition begins to give other values, so that every profile is calculated again.
 _METHOD = 1
 _NO_RESULT = {"id", "type", "value", "sources", "events", "version", "filter", "data_type", "default"}
+INVARIANTS = {
+    "every entity with events has a profile": "entities_without_profile",
+    "every profile has events": "profiles_without_events",
+    "one profile per entity": "doubled_profiles",
+    "every profile's entity exists": "profiles_of_nobody",
+}
 _TEMPORARY = ("profile_due", "profile_values", "profile_before")
 _IDS = 1 << 128
 
@@ -43,6 +51,7 @@ def profiles_spec(project: Project, kind: str) -> StageSpec:
         (f"{kind}/stitched_events", f"{kind}/entity_map"),
         _definition(entity),
         SQL["marks"],
+        tuple(INVARIANTS),
     )
 
 
@@ -140,7 +149,7 @@ class _Profiles:
 
     def _replace(self) -> None:
         work, everything = self._work, self._everything
-        there = work.connection.columns_of(self._schema, PROFILES) is not None
+        there = work.connection.columns_of(self._schema, PROFILES.name) is not None
         removed = work.scalar(SQL["profiles_removed"], everything=everything) if there else 0
         work.measure(profiles_removed=removed)
         if not self._same_columns:
@@ -149,14 +158,15 @@ class _Profiles:
         work.run(SQL["forget_all" if everything else "forget_due"])
         work.run(self._insertion(), now=work.now, as_of=work.current_run.as_of)
 
-    def _insertion(self) -> exp.Expression:
+    def _insertion(self) -> Statement:
         rows = SQL["rows"].bind({}, same=self._same_values()).tree
+        assert isinstance(rows, exp.Select)
         names = ["entity_id", "person_key", "calculated", "valid_at", "modified", *self._ids()]
         rows = rows.select(*(exp.column(name, table="v", quoted=True) for name in self._ids()))
         columns = [exp.to_identifier(name, quoted=True) for name in names]
-        return named("insert", exp.insert(rows, exp.table_(PROFILES, db="kind"), columns=columns))
+        return named("insert", exp.insert(rows, exp.table_(PROFILES.name, db=KIND), columns=columns))
 
-    def _same_values(self) -> exp.Expression:
+    def _same_values(self) -> exp.Expr:
         pairs = [(exp.column("value", table="i"), exp.column("person_key", table="b"))]
         pairs += [(exp.column(n, table="v", quoted=True), exp.column(n, table="b", quoted=True)) for n in self._ids()]
         return exp.and_(*(exp.NullSafeEQ(this=new, expression=old) for new, old in pairs))
@@ -166,10 +176,5 @@ class _Profiles:
         names = ("entities_calculated", "profiles", "profiles_changed")
         figures = work.fetch(SQL["figures"], now=work.now, everything=everything)[0]
         work.measure(**dict(zip(names, figures, strict=True)))
-        for name, statement in (
-            ("every entity with events has a profile", SQL["entities_without_profile"]),
-            ("every profile has events", SQL["profiles_without_events"]),
-            ("one profile per entity", SQL["doubled_profiles"]),
-            ("every profile's entity exists", SQL["profiles_of_nobody"]),
-        ):
-            work.must_be_empty(name, statement, everything=everything)
+        for invariant, statement in INVARIANTS.items():
+            work.must_be_empty(invariant, SQL[statement], everything=everything)

@@ -85,6 +85,12 @@ delete from kind.profiles
 -- name: forget_due
 delete from kind.profiles as p where p.entity_id in (select d.entity_id from profile_due as d)
 
+-- name: drop_attributes
+drop view if exists kind.attributes
+
+-- name: drop_profiles
+drop table if exists kind.profiles
+
 -- name: rows
 -- The new profiles; a builder adds the attributes' columns.
 select

@@ -18,7 +18,7 @@ from cdp_pipeline.sql.json_paths import hoist_paths
 _PAYLOAD = exp.column("payload", table="f")
 
 
-def results_query(plan: Plan, calculations: Sequence[Calculation], owned: exp.Expression) -> exp.Select:
+def results_query(plan: Plan, calculations: Sequence[Calculation], owned: exp.Expr) -> exp.Select:
     """One row for each entity: its id and its attributes.
 
     Args:
@@ -31,19 +31,19 @@ def results_query(plan: Plan, calculations: Sequence[Calculation], owned: exp.Ex
     return query.with_("profile_events", as_=_events(plan, owned))
 
 
-def _events(plan: Plan, owned: exp.Expression) -> exp.Select:
+def _events(plan: Plan, owned: exp.Expr) -> exp.Select:
     keys = [exp.column(name, table="f") for name in ("entity_id", "event_id", "event_time")]
     source, trees = with_places(owned, [part.tree for part in plan.columns])
     columns = [exp.alias_(tree, part.name) for part, tree in zip(plan.columns, trees, strict=True)]
     return exp.select(*keys, *columns).from_(source)
 
 
-def with_places(owned: exp.Expression, trees: Sequence[exp.Expression]) -> tuple[exp.Expression, list[exp.Expression]]:
+def with_places(owned: exp.Expr, trees: Sequence[exp.Expr]) -> tuple[exp.Expr, list[exp.Expr]]:
     """The events with every place of the payload that the trees read, and the trees over it; both name it `f`."""
     hoisted = hoist_paths(trees, _PAYLOAD, "payload")
     source = _as(owned, "f")
     if hoisted.lists:
-        kept = [exp.column(name, table="f") for name in ("entity_id", "event_id")]
+        kept: list[exp.Expr] = [exp.column(name, table="f") for name in ("entity_id", "event_id")]
         kept += [tree.copy() for name, tree in KNOWN.items() if name not in ("entity_id", "event_id")]
         lists = [exp.alias_(tree, name) for name, tree in hoisted.lists]
         source = exp.select(*kept, *lists).from_(source).subquery("f")
@@ -69,5 +69,5 @@ def _aggregates(parts: Sequence[Part]) -> exp.Select:
     return query
 
 
-def _as(query: exp.Expression, alias: str) -> exp.Expression:
+def _as(query: exp.Expr, alias: str) -> exp.Expr:
     return exp.Subquery(this=query.copy(), alias=exp.TableAlias(this=exp.to_identifier(alias)))

@@ -1,7 +1,8 @@
 """What an aggregate reads of each event: a value, where the conditions hold, in a type that the aggregate can take.
 
-Conditions become nested CASEs rather than one AND, because an engine may evaluate all sides of an AND: a filter's cast
-is only tried on events of the attribute's sources, types and versions, and its right side only where its left side holds.
+Conditions become nested CASEs rather than one AND, because an engine may evaluate all sides of an AND. So a filter's
+cast is only tried on events of the attribute's sources, types and versions, and its right side only where its left side
+holds.
 """
 
 from collections.abc import Sequence
@@ -19,21 +20,21 @@ from cdp_pipeline.sql.forms import rewrite_up
 _ONLY_IN_AGGREGATES = (exp.AggFunc, exp.Distinct, exp.Star, exp.Order, exp.Ordered, exp.Filter, exp.Where)
 
 
-def conditions_of(attribute: Attribute, plan: Plan) -> list[exp.Expression]:
+def conditions_of(attribute: Attribute, plan: Plan) -> list[exp.Expr]:
     """The conditions on an event that an attribute counts, in the order in which they are to be tried.
 
     Raises:
         SqlError: the filter is no condition on an event.
     """
     written = (("source_id", attribute.sources), ("type", attribute.events), ("version", attribute.version))
-    names: list[exp.Expression] = [KNOWN[column].copy().isin(*values) for column, values in written if values]
-    conditions = [exp.and_(*names)] if names else []
+    names: list[exp.Condition] = [KNOWN[column].copy().isin(*values) for column, values in written if values]
+    conditions: list[exp.Expr] = [exp.and_(*names)] if names else []
     if attribute.filter is None:
         return conditions
     return [*conditions, *filter_conditions(bind_event(attribute.filter), plan)]
 
 
-def filter_conditions(tree: exp.Expression, plan: Plan) -> list[exp.Expression]:
+def filter_conditions(tree: exp.Expr, plan: Plan) -> list[exp.Expr]:
     """The parts of a condition over `f` that must all hold.
 
     Raises:
@@ -53,8 +54,8 @@ class Reading:
     """A value over `f` and the conditions under which an event counts; `what` is how a message calls the value."""
 
     plan: Plan
-    value: exp.Expression
-    conditions: Sequence[exp.Expression]
+    value: exp.Expr
+    conditions: Sequence[exp.Expr]
     what: str
 
     def __post_init__(self) -> None:
@@ -120,7 +121,7 @@ class Reading:
             )
         return type_
 
-    def _column(self, tree: exp.Expression) -> exp.Column:
+    def _column(self, tree: exp.Expr) -> exp.Column:
         for condition in reversed(self.conditions):
             tree = exp.Case().when(condition.copy(), tree.copy())
         return self.plan.column(tree.copy())
@@ -134,10 +135,10 @@ def _as_text(what: str, type_: exp.DataType) -> str:
     return f"({what})"
 
 
-def readable(tree: exp.Expression) -> str:
+def readable(tree: exp.Expr) -> str:
     """A tree over `f` as its author wrote it, as near as can be."""
 
-    def plain(node: exp.Expression) -> exp.Expression:
+    def plain(node: exp.Expr) -> exp.Expr:
         if isinstance(node, exp.Column):
             return exp.column(node.name)
         if not is_path(node):

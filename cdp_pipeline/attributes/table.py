@@ -6,39 +6,32 @@ definitions is made again as a whole: all of it has to be calculated anyway, and
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from sqlglot import exp
 
+from cdp_pipeline.attributes.attribute_types import json_time
 from cdp_pipeline.attributes.calculation import Calculation
 from cdp_pipeline.attributes.families import family_of
-from cdp_pipeline.attributes.plan import named
-from cdp_pipeline.attributes.types import json_time
+from cdp_pipeline.attributes.plan import SQL, named
 from cdp_pipeline.sql.statements import from_tree
-from cdp_pipeline.tables import KIND, Column, Table
+from cdp_pipeline.tables import ATTRIBUTES, KIND, PROFILES, Column, Table
 from cdp_pipeline.warehouse.base import Connection, create_table
 from cdp_pipeline.warehouse.stage import Work
 
-PROFILES = "profiles"
-ATTRIBUTES = "attributes"
 VALUES = "profile_values"
-_MEANING = "an entity, one typed column per shown attribute"
-_BEFORE = (Column("entity_id", "uuid", "the entity"), Column("person_key", "text", "the value of its key identifier"))
-_AFTER = (
-    Column("calculated", "timestamptz", "when it was last calculated; set it to NULL to have it done again"),
-    Column("valid_at", "timestamptz", "what now() meant in that run"),
-    Column("modified", "timestamptz", "when a value last changed; set it to NULL to have the profile rebuilt"),
-)
+_BEFORE, _AFTER = PROFILES.columns[:2], PROFILES.columns[2:]
 
 
 def profiles_table(calculations: Sequence[Calculation]) -> Table:
     """The table of the profiles, with the columns of these attributes."""
     own = tuple(Column(calculation.id, calculation.type.sql("postgres")) for calculation in calculations)
-    return Table(KIND, PROFILES, _MEANING, (*_BEFORE, *own, *_AFTER))
+    return replace(PROFILES, columns=(*_BEFORE, *own, *_AFTER))
 
 
 def has_columns_of(connection: Connection, schema: str, calculations: Sequence[Calculation]) -> bool:
     """Whether the table is there with the columns of these attributes, in their order and with their types."""
-    there = connection.columns_of(schema, PROFILES)
+    there = connection.columns_of(schema, PROFILES.name)
     if there is None:
         return False
     own = [(calculation.id, calculation.engine_type) for calculation in calculations]
@@ -49,8 +42,8 @@ def has_columns_of(connection: Connection, schema: str, calculations: Sequence[C
 
 def make_again(work: Work, calculations: Sequence[Calculation]) -> None:
     """Makes the table, empty, and the view over it, in the place of those that are there."""
-    for name, kind in ((ATTRIBUTES, "VIEW"), (PROFILES, "TABLE")):
-        work.run(named(f"drop_{name}", exp.Drop(this=exp.table_(name, db=KIND), kind=kind, exists=True)))
+    work.run(SQL["drop_attributes"])
+    work.run(SQL["drop_profiles"])
     work.run(from_tree("profiles.create", create_table(profiles_table(calculations), KIND)))
     make_view(work, calculations)
 
@@ -64,25 +57,25 @@ def make_view(work: Work, calculations: Sequence[Calculation]) -> None:
         if len(queries) > 1
         else (queries or [_row("", nobody).where(exp.false())])[0]
     )
-    view = exp.Create(this=exp.table_(ATTRIBUTES, db=KIND), kind="VIEW", replace=True, expression=body)
+    view = exp.Create(this=exp.table_(ATTRIBUTES.name, db=KIND), kind="VIEW", replace=True, expression=body)
     work.run(named("create_attributes", view))
 
 
 def _long(calculation: Calculation) -> exp.Select:
-    value: exp.Expression = exp.column(calculation.id, table="p", quoted=True)
+    value: exp.Expr = exp.column(calculation.id, table="p", quoted=True)
     family = family_of(calculation.type)
     if family in ("time", "timestamp"):
         value = json_time(value, family)
     return _row(calculation.id, exp.func("cdp_json_double" if family == "double" else "cdp_to_json", value))
 
 
-def _row(attribute: str, value: exp.Expression) -> exp.Select:
+def _row(attribute: str, value: exp.Expr) -> exp.Select:
     return exp.select(
         exp.column("entity_id", table="p"),
         exp.alias_(exp.Literal.string(attribute), "attribute_id"),
         exp.alias_(value, "value"),
         exp.column("calculated", table="p"),
-    ).from_(exp.alias_(exp.table_(PROFILES, db=KIND), "p", table=True))
+    ).from_(exp.alias_(exp.table_(PROFILES.name, db=KIND), "p", table=True))
 
 
 def make_values(work: Work, calculations: Sequence[Calculation]) -> None:

@@ -58,7 +58,7 @@ class _Check:
             self._check_type(natural, raw or exp.null())
         yield from self._found
 
-    def _check_type(self, natural: exp.DataType, raw: exp.Expression) -> None:
+    def _check_type(self, natural: exp.DataType, raw: exp.Expr) -> None:
         attribute = self._attribute
         type_ = self._try("data_type", lambda: wanted_type(attribute, natural))
         if type_ is None:

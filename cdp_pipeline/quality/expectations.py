@@ -16,7 +16,8 @@ from cdp_pipeline.errors import HealthError
 from cdp_pipeline.quality.health import HealthFigure
 
 if TYPE_CHECKING:
-    from great_expectations.core import ExpectationSuiteValidationResult, ExpectationValidationResult
+    from great_expectations.core import ExpectationValidationResult
+    from pandas import DataFrame
 
 
 @dataclass(frozen=True)
@@ -54,74 +55,73 @@ def judge(figures: Sequence[HealthFigure]) -> list[Verdict]:
         return []
     if not expectations_available():
         raise HealthError(
-            "Health figures are judged by Great Expectations, which is not installed: pip install "
-            "'cdp-pipeline[quality]'."
+            "The health checks could not run: Great Expectations is not installed. Install it by "
+            "pip install 'cdp-pipeline[quality]'."
         )
     columns = {f"figure_{number}": figure for number, figure in enumerate(figures)}
     try:
-        outcome = _validate(columns)
+        results = _validate(columns)
     except Exception as error:
         raise HealthError(f"The health checks could not run: {type(error).__name__}: {error}") from error
-    results = {result.expectation_config.kwargs["column"]: result for result in outcome.results if _of_a_column(result)}
     return [_verdict(figure, results.get(column)) for column, figure in columns.items()]
 
 
-def _validate(columns: Mapping[str, HealthFigure]) -> "ExpectationSuiteValidationResult":
+def _validate(columns: Mapping[str, HealthFigure]) -> "dict[str, ExpectationValidationResult]":
+    """What Great Expectations says about each column; its own order is another."""
     import great_expectations as gx
-    import pandas as pd
     from great_expectations.data_context.types.base import (
         DataContextConfig,
         InMemoryStoreBackendDefaults,
         ProgressBarsConfig,
     )
-    from great_expectations.expectations import ExpectColumnMaxToBeBetween
+    from great_expectations.expectations.core.expect_column_max_to_be_between import ExpectColumnMaxToBeBetween
 
-    # Nothing on disk, nothing on the terminal, nothing sent: 1.24 has no analytics left, others of 1.x heed the setting.
+    # Nothing on disk, on the terminal or on the net: 1.24 has no analytics left, earlier releases heed the setting.
     settings = DataContextConfig(
         store_backend_defaults=InMemoryStoreBackendDefaults(),
         progress_bars=ProgressBarsConfig(globally=False),
         analytics_enabled=False,
     )
     context = gx.get_context(mode="ephemeral", project_config=settings)
-    frame = pd.DataFrame({column: [figure.value] for column, figure in columns.items()}, dtype="float64")
-    # The greatest value of one row is that value. Unlike an expectation about values, which passes over what is NULL,
-    # it is not met where there is none.
+    asset = context.data_sources.add_pandas("health").add_dataframe_asset("figures")
+    batch = asset.add_batch_definition_whole_dataframe("run").get_batch({"dataframe": _frame(columns)})
+    # The greatest value of one row is that value, and NaN has none: the expectation is then not met. One about each
+    # value would pass over NaN.
     suite = gx.ExpectationSuite(
         "health",
         expectations=[
-            ExpectColumnMaxToBeBetween(column=column, min_value=_lowest(figure), max_value=figure.maximum)
+            ExpectColumnMaxToBeBetween(column=column, min_value=figure.minimum, max_value=figure.maximum)
             for column, figure in columns.items()
         ],
     )
-    asset = context.data_sources.add_pandas("figures").add_dataframe_asset("figures")
-    batch = asset.add_batch_definition_whole_dataframe("run").get_batch({"dataframe": frame})
-    return batch.validate(suite)
+    results = batch.validate(suite).results
+    return {str(result.expectation_config.kwargs["column"]): result for result in results if result.expectation_config}
 
 
-def _lowest(figure: HealthFigure) -> float | None:
-    return figure.minimum
+def _frame(columns: Mapping[str, HealthFigure]) -> "DataFrame":
+    import pandas as pd
 
-
-def _of_a_column(result: "ExpectationValidationResult") -> bool:
-    return result.expectation_config is not None
+    return pd.DataFrame({column: [figure.value] for column, figure in columns.items()}, dtype="float64")
 
 
 def _verdict(figure: HealthFigure, result: "ExpectationValidationResult | None") -> Verdict:
-    name = f"The health check {figure.check} of {figure.asset}"
-    if result is None:
-        raise HealthError(f"{name} could not run: Great Expectations gave no result for it.")
-    crash = _crash(result.exception_info)
-    if crash is not None:
-        raise HealthError(f"{name} could not run: {crash}")
+    crash = "there is no result" if result is None else _crash(result.exception_info)
+    if result is None or crash is not None:
+        raise HealthError(f"The health check {figure.check} of {figure.asset} could not run: {crash}")
     observed = result.result.get("observed_value")
-    passed = bool(result.success) and not math.isnan(figure.value)
-    return Verdict(figure, passed, math.nan if observed is None else float(observed), _in_words(figure))
+    return Verdict(figure, bool(result.success), math.nan if observed is None else float(observed), _in_words(figure))
 
 
-def _crash(information: Any) -> str | None:
-    raise NotImplementedError
+def _crash(exception_info: Mapping[str, Any]) -> str | None:
+    """What Great Expectations choked on, if it did: told for the expectation, or for each metric that it needs."""
+    told = [exception_info] if "raised_exception" in exception_info else exception_info.values()
+    return next((str(one["exception_message"]) for one in told if one["raised_exception"]), None)
 
 
 def _in_words(figure: HealthFigure) -> str:
-    least, most = (f"{limit:,.15g}" for limit in (figure.minimum, figure.maximum))
-    return least + most
+    limits = [
+        f"{words} {limit:,.15g}"
+        for words, limit in (("at least", figure.minimum), ("at most", figure.maximum))
+        if limit is not None
+    ]
+    return " and ".join(limits) or "a number"

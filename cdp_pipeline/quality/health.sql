@@ -11,10 +11,13 @@ select count(*) as events, count(s.entity_id) as events_of_somebody
 from kind.stitched_events as s
 
 -- name: largest_entity
--- An identifier that an entity owned in several spans of time counts once.
+-- An identifier that an entity owns in several spans of time counts once; most are owned always, and simply counted.
 select coalesce(max(o.identifiers), 0)
 from (
-    select count(distinct m.identifier_id) as identifiers
+    select
+        count(*) filter (where m.valid_from is null and m.valid_to is null)
+        + count(distinct m.identifier_id) filter (where m.valid_from is not null or m.valid_to is not null)
+            as identifiers
     from kind.entity_map as m
     group by m.entity_id
 ) as o
@@ -26,3 +29,6 @@ using health_figures as f on m.run = :run and m.stage = f.stage and m.entity = f
 when matched then update set value = f.value, measured_at = :measured_at
 when not matched then insert (run, stage, entity, metric, value, measured_at)
     values (:run, f.stage, f.entity, f.metric, f.value, :measured_at)
+
+-- name: noted
+select m.stage, m.metric, m.value from cdp.metrics as m where m.run = :run

@@ -1,0 +1,111 @@
+"""The main run, as the command starts it: look whether there is anything to do; if so, run Dagster's job; tell.
+
+Looking is done without Dagster, so that a run with nothing new ends at once and leaves no trace.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import date
+
+from cdp_pipeline.config.model import Project
+from cdp_pipeline.errors import UsageError
+from cdp_pipeline.events.landing import Days
+from cdp_pipeline.operations.pipeline import landing_due, stages_due
+from cdp_pipeline.operations.session import open_session
+from cdp_pipeline.operations.summary import (
+    Journey,
+    KindSummary,
+    LandedDay,
+    example_journey,
+    kind_summaries,
+    landed_days,
+    rejection_reasons,
+)
+from cdp_pipeline.progress import Listener, listening
+from cdp_pipeline.warehouse.lock import Holder
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class RunReport:
+    """What a run did and what the warehouse holds after it.
+
+    Attributes:
+        run: the run's id in Dagster; None when there was nothing to do and no run was launched.
+        failures: for each step that failed, why.
+        failed_checks: the checks that did not pass.
+        notes: what a person should know: vanished files, days that have not come yet.
+        landed: landed rows by source and day of arrival.
+    """
+
+    run: str | None
+    success: bool
+    failures: dict[str, str] = field(default_factory=dict)
+    failed_checks: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    landed: list[LandedDay] = field(default_factory=list)
+    reasons: list[tuple[str, str, int]] = field(default_factory=list)
+    kinds: list[KindSummary] = field(default_factory=list)
+    journey: Journey | None = None
+
+
+def run_main(
+    project: Project, first: date | None, last: date | None, *, full: bool, listener: Listener, tell: Tell
+) -> RunReport:
+    """Runs what is due.
+
+    Args:
+        project: the project.
+        first: the first day to replace; None: land what is new and changed.
+        last: the last day to replace, included.
+        full: calculate again all that comes after `customer_events`.
+        listener: told how far the work is.
+        tell: told what a person should know at once.
+
+    Raises:
+        UsageError: the days are no range, or lie outside the project.
+    """
+    days = _days(project, first, last)
+    notes: list[str] = []
+
+    def waiting(holder: Holder | None) -> None:
+        tell(f"Waiting for the warehouse, which is held by {holder or 'another process'}.")
+
+    with open_session(project, "cdp run", waiting) as session:
+        plan = landing_due(session.connection, project, session.run)
+        notes += [f"{place} lies there no more; its events stay until its day is replaced." for place in plan.vanished]
+        notes += [f"{place} is of a day that has not come yet, and waits." for place in plan.waiting]
+        due = stages_due(session.connection, project)
+        if not (plan.readings or due or days or full):
+            return RunReport(None, True, notes=notes, kinds=kind_summaries(session.connection, project))
+    from cdp_pipeline.automation.launch import launch
+
+    with listening(listener):
+        launched = launch(project, days=days, full=full, listener=listener)
+    with open_session(project, "cdp run", waiting) as session:
+        connection = session.connection
+        return RunReport(
+            launched.run,
+            launched.success,
+            launched.failures,
+            launched.failed_checks,
+            notes,
+            landed_days(connection, project),
+            rejection_reasons(connection, project),
+            kind_summaries(connection, project),
+            example_journey(connection, project, next(iter(project.entities))) if project.entities else None,
+        )
+
+
+def _days(project: Project, first: date | None, last: date | None) -> Days | None:
+    if first is None and last is None:
+        return None
+    if first is None or last is None:
+        raise UsageError("--from and --to go together: the first and the last day to replace, both included.")
+    if first > last:
+        raise UsageError(f"--from {first} lies after --to {last}.")
+    if first < project.start or (project.end is not None and last > project.end):
+        until = f" to {project.end}" if project.end else ""
+        raise UsageError(f"The project's days of arrival go from {project.start}{until}.")
+    return Days(first, last)

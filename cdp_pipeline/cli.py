@@ -1,0 +1,132 @@
+"""The `cdp` command: thin. It reads options, calls one function, and shows what came back.
+
+Exit codes: 0 done, 1 failed, 2 wrong project or usage. With `--json` the answer is one JSON document on standard output;
+progress and complaints go to standard error. Slow imports happen inside the verbs that need them.
+"""
+
+import sys
+from datetime import date, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cdp_pipeline import terminal
+from cdp_pipeline.errors import CdpError, ProjectErrors, UsageError
+
+app = typer.Typer(
+    help="Who is who in a company's events, and what is known about each person, inside the company's own database.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+ProjectFolder = Annotated[
+    Path, typer.Option("--project", envvar="CDP_PROJECT", help="The project's folder.", show_default="the current folder")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Answer in JSON.")]
+Day = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="A day of arrival, included.")]
+HERE = Path()
+
+
+@app.command()
+def init(folder: Annotated[Path, typer.Argument(help="The folder to make.")], as_json: AsJson = False) -> None:
+    """Make a small project with a handful of events, ready to run."""
+    from cdp_pipeline.starter import write_starter
+
+    files = write_starter(folder)
+    terminal.show_made(folder, files, as_json)
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON schema of project.yaml, for editors."""
+    from cdp_pipeline.config.schema import project_schema
+
+    terminal.print_json(project_schema())
+
+
+@app.command()
+def validate(project: ProjectFolder = HERE, as_json: AsJson = False) -> None:
+    """Check a project; all of its mistakes at once, each with file, line and path."""
+    from cdp_pipeline.validation import load_valid_project
+
+    terminal.show_valid(load_valid_project(project), as_json)
+
+
+@app.command("demo-data")
+def demo_data(
+    project: ProjectFolder = HERE,
+    people: Annotated[int, typer.Option(min=1, help="How many people.")] = 500,
+    events: Annotated[int | None, typer.Option(min=1, help="About how many events, instead of --people.")] = None,
+    days: Annotated[int, typer.Option(min=1, help="How many days, from the project's start.")] = 30,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same files.")] = 1,
+    if_missing: Annotated[bool, typer.Option("--if-missing", help="Do nothing when they are there already.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Write the landing files of the example shop, and beside them who really did each event."""
+    from cdp_pipeline.config.loader import load_project
+    from cdp_pipeline.starter import write_demo_data
+
+    with terminal.progress(as_json) as listener:
+        facts = write_demo_data(
+            load_project(project), people, events, days, seed, if_missing=if_missing, progress=listener
+        )
+    terminal.show_demo(facts, as_json)
+
+
+@app.command()
+def run(
+    project: ProjectFolder = HERE,
+    first: Annotated[Day, typer.Option("--from", metavar="DAY")] = None,
+    last: Annotated[Day, typer.Option("--to", metavar="DAY")] = None,
+    full: Annotated[
+        bool, typer.Option("--full", help="Calculate again all that comes after customer_events; ids are kept.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Land what is new and changed (or replace the days --from … --to) and bring every table up to date."""
+    from cdp_pipeline.automation.main_run import run_main
+    from cdp_pipeline.validation import load_valid_project
+
+    checked = load_valid_project(project)
+    with terminal.progress(as_json) as listener:
+        report = run_main(checked, _day(first), _day(last), full=full, listener=listener, tell=terminal.tell)
+    terminal.show_run(report, as_json)
+    if not report.success:
+        raise typer.Exit(1)
+
+
+@app.command()
+def profile(
+    identifier: Annotated[str, typer.Argument(metavar="[KIND/]TYPE:VALUE", help="Such as email:ann@example.org.")],
+    project: ProjectFolder = HERE,
+    as_json: AsJson = False,
+) -> None:
+    """Show who somebody is: identifiers, attributes, last events."""
+    from cdp_pipeline.operations.profile import find_profile
+    from cdp_pipeline.operations.session import open_session
+    from cdp_pipeline.validation import load_valid_project
+
+    checked = load_valid_project(project)
+    with open_session(checked, "cdp profile", terminal.tell_waiting) as session:
+        found = find_profile(session.connection, checked, identifier)
+    terminal.show_profile(found, as_json)
+
+
+def _day(moment: datetime | None) -> date | None:
+    return None if moment is None else moment.date()
+
+
+def main() -> None:
+    """Runs the command; whatever a user can act on is told in a sentence, without a traceback."""
+    try:
+        app()
+    except (ProjectErrors, UsageError) as error:
+        terminal.complain(error)
+        sys.exit(2)
+    except CdpError as error:
+        terminal.complain(error)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)

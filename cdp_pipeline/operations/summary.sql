@@ -1,0 +1,84 @@
+-- name: landed_by_day
+-- Landed rows are events or rejected rows: by source and day of arrival.
+select f.source, f.arrived_on, cast(sum(f.landed_rows) as bigint) as landed_rows,
+    cast(sum(f.events) as bigint) as events, cast(sum(f.rejected) as bigint) as rejected,
+    cast(sum(f.duplicates) as bigint) as duplicates
+from (
+    select r.source, r.arrived_on, r.landed_rows, 0 as events, 0 as rejected, 0 as duplicates
+    from cdp.landed_rows as r
+    union all
+    select e.landed_from, e.arrived_on, 0, count(*), 0, 0 from cdp.customer_events as e group by e.landed_from, e.arrived_on
+    union all
+    select d.landed_from, d.arrived_on, 0, 0, count(*), count(*) filter (where d.reason = 'duplicate')
+    from cdp.rejected_events as d
+    group by d.landed_from, d.arrived_on
+) as f
+group by f.source, f.arrived_on
+order by f.source, f.arrived_on
+
+-- name: reasons
+select d.landed_from, d.reason, count(*) from cdp.rejected_events as d group by d.landed_from, d.reason order by 1, 3 desc, 2
+
+-- name: people
+select
+    (select count(*) from (select distinct s.entity_id from kind.stitched_events as s where s.entity_id is not null) as o) as entities,
+    (select count(*) from kind.stitched_events as s) as events,
+    (select count(*) from kind.stitched_events as s where s.entity_id is not null) as stitched,
+    (select count(*) from kind.identifiers as i) as identifiers
+
+-- name: traveller
+-- An entity worth telling about: known by many types of identifier, and not by too many events.
+select m.entity_id
+from kind.entity_map as m
+join kind.identifiers as i on i.identifier_id = m.identifier_id
+group by m.entity_id
+having sum(i.events) between 5 and 200
+order by count(distinct i.identifier_type) desc, count(*) desc, sum(i.events), m.entity_id
+limit 1
+
+-- name: owner
+select i.identifier_id, m.entity_id
+from kind.identifiers as i
+join kind.entity_map as m on m.identifier_id = i.identifier_id
+where i.identifier_type = :identifier_type and i.value = :value
+
+-- name: identifiers
+select i.identifier_type, i.value, i.first_seen, i.last_seen, i.events
+from kind.entity_map as m
+join kind.identifiers as i on i.identifier_id = m.identifier_id
+where m.entity_id = :entity_id
+order by i.priority, i.first_seen, i.identifier_id
+
+-- name: journey
+-- The entity's events in the order in which they happened, each with its anchor and the identifiers beside it.
+select e.event_time, e.source_id, e.type, a.identifier_type, a.value, i.identifier_ids
+from kind.stitched_events as s
+join cdp.customer_events as e on e.event_id = s.event_id
+join kind.event_identifiers as i on i.event_id = s.event_id
+join kind.identifiers as a on a.identifier_id = s.anchor_id
+where s.entity_id = :entity_id
+order by e.event_time, e.event_id
+
+-- name: values_of
+select v.identifier_id, v.identifier_type, v.value
+from kind.entity_map as m
+join kind.identifier_values as v on v.identifier_id = m.identifier_id
+where m.entity_id = :entity_id
+
+-- name: last_events
+select e.event_time, e.source_id, e.type, e.source_event_id
+from kind.stitched_events as s
+join cdp.customer_events as e on e.event_id = s.event_id
+where s.entity_id = :entity_id
+order by e.event_time desc, e.event_id desc
+limit 10
+
+-- name: earlier_ids
+select r.from_entity_id from kind.entity_redirects as r where r.to_entity_id = :entity_id order by r.from_entity_id
+
+-- name: follow_id
+-- An entity id, current or not, and whose it is now.
+select coalesce(m.entity_id, e.entity_id)
+from kind.entities as e
+left join kind.entity_map as m on m.identifier_id = e.key_id
+where e.entity_id = cast(:entity_id as uuid)

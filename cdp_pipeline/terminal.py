@@ -1,0 +1,253 @@
+"""What the command shows: tables and bars on a terminal, plain lines elsewhere, JSON for scripts."""
+
+import json
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, is_dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from cdp_pipeline.progress import Listener
+from cdp_pipeline.warehouse.lock import Holder
+
+if TYPE_CHECKING:
+    from cdp_pipeline.automation.main_run import RunReport
+    from cdp_pipeline.config.model import Project
+    from cdp_pipeline.operations.profile import Profile
+    from cdp_pipeline.operations.summary import Journey, Stretch
+    from cdp_pipeline.starter import DemoData
+
+STORY_LINES = 12
+
+
+def _out() -> Console:
+    return Console(soft_wrap=not sys.stdout.isatty(), highlight=False)
+
+
+def _err() -> Console:
+    return Console(stderr=True, soft_wrap=not sys.stderr.isatty(), highlight=False)
+
+
+def complain(error: Exception) -> None:
+    """Says what went wrong, on standard error."""
+    _err().print(escape(str(error)), style="red")
+
+
+def tell(message: str) -> None:
+    """Says what a person should know at once, on standard error."""
+    _err().print(escape(message), style="yellow")
+
+
+def tell_waiting(holder: Holder | None) -> None:
+    """Says who holds the warehouse."""
+    tell(f"Waiting for the warehouse, which is held by {holder or 'another process'}.")
+
+
+def print_json(value: Any) -> None:
+    """One JSON document on standard output."""
+    sys.stdout.write(json.dumps(value, default=_plain, ensure_ascii=False, indent=2) + "\n")
+
+
+def _plain(value: Any) -> Any:
+    if is_dataclass(value) and not isinstance(value, type):
+        return asdict(value)
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat()
+    return str(value)
+
+
+@contextmanager
+def progress(quiet: bool) -> Iterator[Listener]:
+    """Shows how far the work is: bars on a terminal, a line per step elsewhere, nothing when `quiet`."""
+    if quiet:
+        yield lambda what, done, total: None
+    elif sys.stderr.isatty():
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+            yield _Bars(bars)
+    else:
+        yield _lines
+
+
+class _Bars:
+    def __init__(self, bars: Progress) -> None:
+        self._bars = bars
+        self._tasks: dict[str, TaskID] = {}
+        self._steps: TaskID | None = None
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        if "__" in what or what in ("customer_events", "metrics", "health"):
+            self._step(what, done, total)
+            return
+        if what not in self._tasks:
+            self._tasks[what] = self._bars.add_task(what, total=total)
+        self._bars.update(self._tasks[what], completed=done, total=total)
+
+    def _step(self, what: str, done: int, total: int) -> None:
+        if self._steps is None:
+            self._steps = self._bars.add_task(what, total=total)
+        name = what.replace("__", " ").replace("_", " ")
+        self._bars.update(self._steps, completed=done, total=total, description=f"step {name}")
+
+
+def _lines(what: str, done: int, total: int) -> None:
+    if done == total or "__" in what:
+        sys.stderr.write(f"{what.replace('__', '/')}: {done} of {total}\n")
+        sys.stderr.flush()
+
+
+def show_made(folder: Path, files: list[Path], as_json: bool) -> None:
+    """What `cdp init` wrote, and what to do next."""
+    if as_json:
+        print_json({"folder": folder, "files": files})
+        return
+    out = _out()
+    out.print(f"Made {escape(str(folder))} with {len(files)} files. Next:")
+    out.print(f"  cdp run --project {escape(str(folder))}")
+    out.print(f"  cdp profile email:ann@example.org --project {escape(str(folder))}")
+
+
+def show_valid(project: "Project", as_json: bool) -> None:
+    """That a project has no mistakes, and what is in it."""
+    kinds = {
+        kind: {"identifiers": len(entity.identifiers), "rules": len(entity.stitching), "attributes": len(entity.attributes)}
+        for kind, entity in project.entities.items()
+    }
+    if as_json:
+        print_json({"project": project.name, "sources": list(project.sources), "entities": kinds})
+        return
+    out = _out()
+    out.print(f"[green]{escape(project.name)} is valid.[/] Sources: {', '.join(project.sources) or 'none'}.")
+    for kind, counts in kinds.items():
+        out.print(f"  {kind}: " + ", ".join(f"{count} {what}" for what, count in counts.items()))
+
+
+def show_demo(demo: "DemoData", as_json: bool) -> None:
+    """What `cdp demo-data` wrote."""
+    if as_json:
+        print_json(demo)
+    elif demo.facts is None:
+        _out().print(f"{escape(str(demo.folder))} is there already ({demo.people:,} people, {demo.days} days).")
+    else:
+        facts = demo.facts
+        _out().print(
+            f"Wrote {sum(facts.rows.values()):,} rows of {demo.people:,} people over {demo.days} days to "
+            f"{escape(str(demo.folder))}: {facts.events:,} events, {facts.duplicates:,} duplicates, {facts.broken:,} "
+            f"broken rows, {facts.late:,} late ones."
+        )
+
+
+def show_run(report: "RunReport", as_json: bool) -> None:
+    """What a run did, and what the warehouse holds after it."""
+    if as_json:
+        print_json(report)
+        return
+    out = _out()
+    for note in report.notes:
+        out.print(f"[yellow]Note:[/] {escape(note)}")
+    if report.run is None:
+        out.print("Nothing new: no row was changed and no run was launched.")
+        return
+    for step, why in report.failures.items():
+        out.print(f"[red]{step.replace('__', '/')} failed:[/] {escape(why)}")
+    _show_landed(out, report)
+    if report.success:
+        _show_kinds(out, report)
+    if report.failed_checks:
+        out.print("[yellow]Checks that did not pass:[/] " + ", ".join(report.failed_checks))
+    state = "[green]done[/]" if report.success else "[red]failed[/]"
+    out.print(f"Run {report.run} {state}. It is in Dagster's UI with its figures and checks.")
+
+
+def _show_landed(out: Console, report: "RunReport") -> None:
+    table = Table(title="Landed rows are events or rejected rows", title_justify="left")
+    for name in ("source", "days", "landed", "events", "rejected", "of these duplicates", "adds up"):
+        table.add_column(name, justify="left" if name in ("source", "adds up") else "right")
+    for source in sorted({landed.source for landed in report.landed}):
+        days = [landed for landed in report.landed if landed.source == source]
+        sums = [sum(getattr(day, name) for day in days) for name in ("landed", "events", "rejected", "duplicates")]
+        verdict = "every day" if all(day.adds_up for day in days) else "NO"
+        table.add_row(source, str(len(days)), *(f"{number:,}" for number in sums), verdict)
+    out.print(table)
+    reasons: Counter[str] = Counter()
+    for _, reason, count in report.reasons:
+        reasons[reason] += count
+    if reasons:
+        out.print("Rejected: " + ", ".join(f"{escape(reason)} {count:,}" for reason, count in reasons.most_common()))
+
+
+def _show_kinds(out: Console, report: "RunReport") -> None:
+    table = Table(title="Who is who", title_justify="left")
+    for name in ("kind", "found", "identifiers", "events", "of somebody", "share"):
+        table.add_column(name, justify="left" if name == "kind" else "right")
+    for kind in report.kinds:
+        numbers = (kind.entities, kind.identifiers, kind.events, kind.stitched)
+        table.add_row(kind.kind, *(f"{number:,}" for number in numbers), f"{kind.stitched_share:.1%}")
+    out.print(table)
+    if report.journey is not None:
+        out.print(f"[bold]The journey of one {report.journey.kind}[/] (entity {report.journey.entity_id})")
+        for line in tell_journey(report.journey):
+            out.print(f"  {escape(line)}")
+
+
+def tell_journey(journey: "Journey") -> list[str]:
+    """A journey in words, a line for each stretch; the middle of a long one is summed up."""
+    stretches = journey.stretches
+    cut = max(0, len(stretches) - STORY_LINES)
+    half = STORY_LINES // 2
+    lines = [_tell_stretch(stretch) for stretch in (stretches if not cut else stretches[:half])]
+    if cut:
+        middle = stretches[half : half + cut]
+        lines.append(f"… then {sum(len(stretch.types) for stretch in middle)} more events in {cut} stretches …")
+        lines += [_tell_stretch(stretch) for stretch in stretches[half + cut :]]
+    return lines
+
+
+def _tell_stretch(stretch: "Stretch") -> str:
+    counts = Counter(stretch.types)
+    what = ", ".join(f"{name} ×{count}" if count > 1 else name for name, count in counts.most_common(4))
+    more = "" if len(counts) <= 4 else " and more"
+    met = f"; from now on known by {' and '.join(stretch.news)} too" if stretch.news else ""
+    return f"{stretch.start:%d %b %H:%M} on {stretch.source} as {stretch.known_by}: {what}{more}{met}"
+
+
+def show_profile(profile: "Profile", as_json: bool) -> None:
+    """An entity: who it is, what is known about it, what it did last."""
+    if as_json:
+        print_json(profile)
+        return
+    out = _out()
+    out.print(f"[bold]{profile.kind} {profile.entity_id}[/]")
+    if profile.earlier_ids:
+        out.print("  earlier ids: " + ", ".join(str(earlier) for earlier in profile.earlier_ids))
+    table = Table(title="Identifiers", title_justify="left")
+    for name in ("type", "value", "first seen", "last seen", "events"):
+        table.add_column(name, justify="right" if name == "events" else "left")
+    for known in profile.identifiers:
+        table.add_row(known.type, escape(known.value), _time(known.first_seen), _time(known.last_seen), f"{known.events:,}")
+    out.print(table)
+    table = Table(title="Attributes", title_justify="left", show_header=False)
+    for name, value in (profile.attributes or {}).items():
+        table.add_row(name, "" if value is None else escape(_time(value) if isinstance(value, datetime) else str(value)))
+    out.print(table)
+    table = Table(title="Last events", title_justify="left")
+    for name in ("time", "source", "type", "id"):
+        table.add_column(name)
+    for event in profile.last_events:
+        table.add_row(_time(event.time), event.source, escape(event.type), escape(event.id))
+    out.print(table)
+    out.print("[bold]Journey[/]")
+    for line in tell_journey(profile.journey):
+        out.print(f"  {escape(line)}")
+
+
+def _time(moment: datetime) -> str:
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S}"

@@ -1,0 +1,1 @@
+"""The health figures and their judgement, on small hand-made tables."""
