@@ -25,7 +25,13 @@ ProjectFolder = Annotated[
     Path, typer.Option("--project", envvar="CDP_PROJECT", help="The project's folder.", show_default="the current folder")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Answer in JSON.")]
-Day = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="A day of arrival, included.")]
+FirstDay = Annotated[
+    datetime | None,
+    typer.Option("--from", formats=["%Y-%m-%d"], metavar="DAY", help="Replace the days of arrival from this one …"),
+]
+LastDay = Annotated[
+    datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], metavar="DAY", help="… to this one, both included.")
+]
 HERE = Path()
 
 
@@ -78,8 +84,8 @@ def demo_data(
 @app.command()
 def run(
     project: ProjectFolder = HERE,
-    first: Annotated[Day, typer.Option("--from", metavar="DAY")] = None,
-    last: Annotated[Day, typer.Option("--to", metavar="DAY")] = None,
+    first: FirstDay = None,
+    last: LastDay = None,
     full: Annotated[
         bool, typer.Option("--full", help="Calculate again all that comes after customer_events; ids are kept.")
     ] = False,

@@ -74,7 +74,7 @@ def progress(quiet: bool) -> Iterator[Listener]:
         with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
             yield _Bars(bars)
     else:
-        yield _lines
+        yield _Lines()
 
 
 class _Bars:
@@ -84,7 +84,7 @@ class _Bars:
         self._steps: TaskID | None = None
 
     def __call__(self, what: str, done: int, total: int) -> None:
-        if "__" in what or what in ("customer_events", "metrics", "health"):
+        if _is_step(what):
             self._step(what, done, total)
             return
         if what not in self._tasks:
@@ -98,10 +98,25 @@ class _Bars:
         self._bars.update(self._steps, completed=done, total=total, description=f"step {name}")
 
 
-def _lines(what: str, done: int, total: int) -> None:
-    if done == total or "__" in what:
-        sys.stderr.write(f"{what.replace('__', '/')}: {done} of {total}\n")
+class _Lines:
+    """A line for each step that ends, and for each piece of work within one."""
+
+    def __init__(self) -> None:
+        self._steps_done = 0
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        if _is_step(what):
+            if done == self._steps_done:
+                return
+            self._steps_done = done
+        elif done < total:
+            return
+        sys.stderr.write(f"{what.replace('__', '/')}: {done} of {total}{' steps' if _is_step(what) else ''}\n")
         sys.stderr.flush()
+
+
+def _is_step(what: str) -> bool:
+    return "__" in what or what in ("customer_events", "metrics", "health")
 
 
 def show_made(folder: Path, files: list[Path], as_json: bool) -> None:

@@ -81,9 +81,8 @@ def _of_kind(project: Project, kind: str) -> dg.AssetsDefinition:
             yield from fail(stage, profiles, error)
             return
         selected = context.selected_asset_keys
-        rows: dict[dg.AssetKey, int | None] = {key: None for key in (*keys, view) if key in selected}
-        if profiles in selected:
-            rows[profiles] = count_rows(warehouse.connection, tables.PROFILES, stage)
+        counted = {profiles: count_rows(warehouse.connection, tables.PROFILES, stage)}
+        rows = {key: counted.get(key) for key in (*keys, profiles, view) if key in selected}
         yield from stage_results(context, stage, facts, profiles, rows)
 
     return work

@@ -20,12 +20,11 @@ from cdp_pipeline.errors import SqlError
 
 @dataclass(frozen=True)
 class Calculation:
-    """What an attribute is: a tree over the entity's aggregates, its type, and the engine's own name of that type."""
+    """What an attribute is: a tree over the entity's aggregates, and its type."""
 
     id: str
     tree: exp.Expr
     type: exp.DataType
-    engine_type: str
 
 
 def calculation_of(attribute: Attribute, plan: Plan) -> Calculation:
@@ -40,8 +39,7 @@ def calculation_of(attribute: Attribute, plan: Plan) -> Calculation:
     tree = convert(raw, natural, type_)
     if attribute.default is not None:
         tree = exp.func("coalesce", tree, default_of(attribute, type_))
-    tree = exp.cast(tree, type_)
-    return Calculation(attribute.id, tree, type_, plan.engine_type_of_result(tree))
+    return Calculation(attribute.id, exp.cast(tree, type_), type_)
 
 
 def aggregated(attribute: Attribute, conditions: Sequence[exp.Expr], plan: Plan) -> exp.Expr:

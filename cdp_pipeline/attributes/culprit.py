@@ -63,7 +63,7 @@ def _failing_event(fetch: _Fetch, plan: Plan, _: Calculation) -> tuple[str, str]
 
 
 def _failing_entity(fetch: _Fetch, plan: Plan, calculation: Calculation) -> tuple[str, str] | None:
-    raw = [Calculation(part.name, exp.column(part.name, table="v"), part.type, "") for part in plan.aggregates]
+    raw = [Calculation(part.name, exp.column(part.name, table="v"), part.type) for part in plan.aggregates]
     aggregates = results_query(plan, raw, SQL["owned_events"].tree)
     try:
         fetch(named("aggregates", _largest(aggregates, raw)))

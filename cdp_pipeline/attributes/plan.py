@@ -6,7 +6,7 @@ reads instead, of one column, each distinct value of the entity and how many eve
 The engine is asked for the type of everything, on relations without rows, so that casts and comparisons are right.
 """
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sqlglot import exp
@@ -48,6 +48,7 @@ class Plan:
     def __init__(self, connection: Connection) -> None:
         """Takes the connection whose engine tells the types."""
         self._connection = connection
+        self._types: dict[exp.Expr, exp.DataType] = {}
         self._columns: dict[exp.Expr, Part] = {}
         self._aggregates: dict[tuple[exp.Expr, exp.Column | None], Part] = {}
 
@@ -61,19 +62,18 @@ class Plan:
         """What is calculated of each entity."""
         return list(self._aggregates.values())
 
-    def column(self, tree: exp.Expr) -> exp.Column:
-        """The column of `e` that holds a tree over `f`; the same one for the same tree."""
+    def column(self, tree: exp.Expr, type_: exp.DataType) -> exp.Column:
+        """The column of `e` that holds a tree over `f`, which has that type; the same one for the same tree."""
         if tree not in self._columns:
-            self._columns[tree] = Part(f"c{len(self._columns)}", tree, self.type_of_event(tree))
+            self._columns[tree] = Part(f"c{len(self._columns)}", tree, type_)
         return exp.column(self._columns[tree].name, table="e")
 
     def aggregate(self, tree: exp.Expr, tally: exp.Column | None = None) -> exp.Column:
         """The column of `v` that holds an aggregate; the same one for the same tree."""
         key = (tree, tally)
         if key not in self._aggregates:
-            relation = self._events() if tally is None else self._tally(tally)
-            name = f"a{len(self._aggregates)}"
-            self._aggregates[key] = Part(name, tree, self._type(exp.select(_value(tree)).from_(relation)), tally)
+            type_ = self._type(tree, self._events(tree) if tally is None else self._tally(tally))
+            self._aggregates[key] = Part(f"a{len(self._aggregates)}", tree, type_, tally)
         return exp.column(self._aggregates[key].name, table="v")
 
     def type_of_event(self, tree: exp.Expr) -> exp.DataType:
@@ -82,7 +82,9 @@ class Plan:
         Raises:
             WarehouseError: the engine knows no such function or operator for these types.
         """
-        return self._data_type(self._connection.describe(SQL["event_type"].bind({}, value=tree)))
+        if tree not in self._types:
+            self._types[tree] = self._described(SQL["event_type"].bind({}, value=tree))
+        return self._types[tree]
 
     def type_of_result(self, tree: exp.Expr) -> exp.DataType:
         """The type of a tree over `v`.
@@ -90,38 +92,29 @@ class Plan:
         Raises:
             WarehouseError: the engine knows no such function or operator for these types.
         """
-        return self._type(exp.select(_value(tree)).from_(self._entities()))
+        types = {part.name: part.type for part in self.aggregates}
+        return types[tree.name] if isinstance(tree, exp.Column) else self._type(tree, _no_rows(types, "v"))
 
-    def engine_type_of_result(self, tree: exp.Expr) -> str:
-        """The engine's own name of the type of a tree over `v`."""
-        query = exp.select(_value(tree)).from_(self._entities())
-        return self._connection.describe(from_tree("profiles.result_type", query))[0][1]
+    def _type(self, tree: exp.Expr, relation: exp.Subquery) -> exp.DataType:
+        return self._described(named("type", exp.select(exp.alias_(tree.copy(), "value")).from_(relation)))
 
-    def _type(self, query: exp.Expr) -> exp.DataType:
-        return self._data_type(self._connection.describe(from_tree("profiles.type", query)))
+    def _described(self, query: Statement) -> exp.DataType:
+        (_, type_name), *_ = self._connection.describe(query)
+        return exp.DataType.build(type_name, dialect=self._connection.dialect, udt=True)
 
-    def _data_type(self, described: list[tuple[str, str]]) -> exp.DataType:
-        return exp.DataType.build(described[0][1], dialect=self._connection.dialect, udt=True)
-
-    def _events(self) -> exp.Subquery:
-        keys = [(name, exp.DataType.build(type_, dialect="postgres")) for name, type_ in _KEYS]
-        return _no_rows([*keys, *((part.name, part.type) for part in self.columns)], "e")
+    def _events(self, tree: exp.Expr) -> exp.Subquery:
+        read = {column.name for column in tree.find_all(exp.Column)}
+        types = {name: exp.DataType.build(type_, dialect="postgres") for name, type_ in _KEYS}
+        return _no_rows(types | {part.name: part.type for part in self.columns if part.name in read}, "e")
 
     def _tally(self, column: exp.Column) -> exp.Subquery:
         type_ = next(part.type for part in self.columns if part.name == column.name)
-        return _no_rows([("value", type_), ("events", exp.DataType.build("bigint"))], "t")
-
-    def _entities(self) -> exp.Subquery:
-        return _no_rows([("entity_id", exp.DataType.build("uuid")), *((p.name, p.type) for p in self.aggregates)], "v")
+        return _no_rows({"value": type_, "events": exp.DataType.build("bigint")}, "t")
 
 
-def _value(tree: exp.Expr) -> exp.Expr:
-    return exp.alias_(tree.copy(), "value")
-
-
-def _no_rows(columns: Iterable[tuple[str, exp.DataType]], alias: str) -> exp.Subquery:
-    nulls = [exp.alias_(exp.cast(exp.null(), type_), name, quoted=True) for name, type_ in columns]
-    return exp.select(*nulls).where(exp.false()).subquery(alias)
+def _no_rows(columns: Mapping[str, exp.DataType], alias: str) -> exp.Subquery:
+    nulls = [exp.alias_(exp.cast(exp.null(), type_), name, quoted=True) for name, type_ in columns.items()]
+    return exp.select(*nulls, "1 as one").where(exp.false()).subquery(alias)
 
 
 def named(name: str, tree: exp.Expr) -> Statement:

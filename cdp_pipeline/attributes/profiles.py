@@ -31,11 +31,12 @@ EVENTS_PER_SLICE = 2_500_000
 # Counted up when the same definition begins to give other values, so that every profile is calculated again.
 _METHOD = 1
 _NO_RESULT = {"id", "type", "value", "sources", "events", "version", "filter", "data_type", "default"}
+# Each invariant, the statement that counts what breaks it, and the alias in it whose entities are concerned.
 INVARIANTS = {
-    "every entity with events has a profile": "entities_without_profile",
-    "every profile has events": "profiles_without_events",
-    "one profile per entity": "doubled_profiles",
-    "every profile's entity exists": "profiles_of_nobody",
+    "every entity with events has a profile": ("entities_without_profile", "s"),
+    "every profile has events": ("profiles_without_events", "p"),
+    "one profile per entity": ("doubled_profiles", "p"),
+    "every profile's entity exists": ("profiles_of_nobody", "p"),
 }
 _TEMPORARY = ("profile_due", "profile_values", "profile_before")
 _IDS = 1 << 128
@@ -134,7 +135,7 @@ class _Profiles:
         query = results_query(self._plan, self._calculations, SQL["due_events"].tree)
         columns = [exp.to_identifier(name, quoted=True) for name in ("entity_id", *self._ids())]
         statement = named("calculate", exp.insert(query, VALUES, columns=columns))
-        slices = -(-int(self._work.scalar(SQL["count_due_events"])) // EVENTS_PER_SLICE)
+        slices = -(-int(self._count("count_due_events", "s")) // EVENTS_PER_SLICE)
         for number in range(slices):
             report(self._work.spec.asset, number, slices)
             low, high = number * _IDS // slices, (number + 1) * _IDS // slices - 1
@@ -148,14 +149,13 @@ class _Profiles:
         return [calculation.id for calculation in self._calculations]
 
     def _replace(self) -> None:
-        work, everything = self._work, self._everything
+        work = self._work
         there = work.connection.columns_of(self._schema, PROFILES.name) is not None
-        removed = work.scalar(SQL["profiles_removed"], everything=everything) if there else 0
-        work.measure(profiles_removed=removed)
+        work.measure(profiles_removed=self._count("profiles_removed", "p") if there else 0)
         if not self._same_columns:
             make_again(work, self._calculations)
-        work.run(SQL["profile_before"], everything=everything)
-        work.run(SQL["forget_all" if everything else "forget_due"])
+        work.run(SQL["profile_before"], {"concerned": self._concerned("p")})
+        work.run(SQL["forget_all" if self._everything else "forget_due"])
         work.run(self._insertion(), now=work.now, as_of=work.current_run.as_of)
 
     def _insertion(self) -> Statement:
@@ -172,9 +172,19 @@ class _Profiles:
         return exp.and_(*(exp.NullSafeEQ(this=new, expression=old) for new, old in pairs))
 
     def _audit(self) -> None:
-        work, everything = self._work, self._everything
+        work = self._work
         names = ("entities_calculated", "profiles", "profiles_changed")
-        figures = work.fetch(SQL["figures"], now=work.now, everything=everything)[0]
+        figures = work.fetch(SQL["figures"], {"concerned": self._concerned("p")}, now=work.now)[0]
         work.measure(**dict(zip(names, figures, strict=True)))
-        for invariant, statement in INVARIANTS.items():
-            work.must_be_empty(invariant, SQL[statement], everything=everything)
+        for invariant, (statement, alias) in INVARIANTS.items():
+            bound = SQL[statement].bind({}, concerned=self._concerned(alias))
+            work.must_be_empty(invariant, bound)
+
+    def _count(self, statement: str, alias: str) -> int:
+        return int(self._work.fetch(SQL[statement], {"concerned": self._concerned(alias)})[0][0])
+
+    def _concerned(self, alias: str) -> exp.Expr:
+        """Whether the entity of a row is one that this transaction touches, as a condition on an alias."""
+        if self._everything:
+            return exp.true()
+        return exp.column("entity_id", table=alias).isin(query=exp.select("d.entity_id").from_("profile_due as d"))

@@ -61,7 +61,8 @@ select p.entity_id from kind.profiles as p
 where p.entity_id is not null and (p.calculated is null or p.modified is null)
 
 -- name: count_due_events
-select count(*) from kind.stitched_events as s where s.entity_id in (select d.entity_id from profile_due as d)
+select count(*) from kind.stitched_events as s
+where s.entity_id is not null and :concerned
 
 -- name: empty_queue
 delete from kind.dirty_entities
@@ -69,7 +70,7 @@ delete from kind.dirty_entities
 -- name: profiles_removed
 select count(distinct p.entity_id)
 from kind.profiles as p
-where (:everything or p.entity_id in (select d.entity_id from profile_due as d))
+where :concerned
     and not exists (select 1 from profile_values as v where v.entity_id = p.entity_id)
 
 -- name: profile_before
@@ -77,7 +78,7 @@ where (:everything or p.entity_id in (select d.entity_id from profile_due as d))
 create temporary table profile_before as
 select p.*, row_number() over (partition by p.entity_id order by p.modified desc nulls last) as _place
 from kind.profiles as p
-where :everything or p.entity_id in (select d.entity_id from profile_due as d)
+where :concerned
 
 -- name: forget_all
 delete from kind.profiles
@@ -108,32 +109,24 @@ left join profile_before as b on b.entity_id = v.entity_id and b._place = 1
 select
     (select count(*) from profile_values as v) as entities_calculated,
     (select count(*) from kind.profiles as p) as profiles,
-    (
-        select count(*) from kind.profiles as p
-        where p.modified = cast(:now as timestamptz)
-            and (:everything or p.entity_id in (select d.entity_id from profile_due as d))
-    ) as profiles_changed
+    (select count(*) from kind.profiles as p where p.modified = cast(:now as timestamptz) and :concerned) as profiles_changed
 
 -- name: entities_without_profile
 select count(*)
-from (
-    select distinct s.entity_id from kind.stitched_events as s
-    where s.entity_id is not null
-        and (:everything or s.entity_id in (select d.entity_id from profile_due as d))
-) as s
+from (select distinct s.entity_id from kind.stitched_events as s where s.entity_id is not null and :concerned) as s
 where not exists (select 1 from kind.profiles as p where p.entity_id = s.entity_id)
 
 -- name: profiles_without_events
 select count(*)
 from kind.profiles as p
-where (:everything or p.entity_id in (select d.entity_id from profile_due as d))
+where :concerned
     and not exists (select 1 from kind.stitched_events as s where s.entity_id = p.entity_id)
 
 -- name: doubled_profiles
 select count(*)
 from (
     select p.entity_id from kind.profiles as p
-    where :everything or p.entity_id in (select d.entity_id from profile_due as d)
+    where :concerned
     group by p.entity_id
     having count(*) > 1
 ) as r
@@ -141,5 +134,5 @@ from (
 -- name: profiles_of_nobody
 select count(*)
 from kind.profiles as p
-where (:everything or p.entity_id in (select d.entity_id from profile_due as d))
+where :concerned
     and not exists (select 1 from kind.entities as n where n.entity_id = p.entity_id)

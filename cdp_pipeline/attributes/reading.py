@@ -66,14 +66,13 @@ class Reading:
     def anything(self) -> exp.Column:
         """The column with the value, whatever its type; JSON null is no value."""
         if family_of(self._type()) != "jsonb":
-            return self._column(self.value)
+            return self._column(self.value, self._type())
         given = exp.cast(self.value.copy(), "text").neq(exp.Literal.string("null"))
-        return self._column(exp.Case().when(given, self.value.copy()))
+        return self._column(exp.Case().when(given, self.value.copy()), self._type())
 
     def as_it_is(self) -> exp.Column:
         """The column with the value, JSON null among the values, as PostgreSQL's own aggregates see it."""
-        self._type()
-        return self._column(self.value)
+        return self._column(self.value, self._type())
 
     def numbers(self, function: str) -> exp.Column:
         """The column with the value as numeric(38,9), so that a sum is the same in whatever order it is taken."""
@@ -83,7 +82,7 @@ class Reading:
                 f"`{function}` is not defined over {name_of(type_)}, which `{self.what}` gives.",
                 f"Write the cast: {_as_text(self.what, type_)}::numeric(38,9).",
             )
-        return self._column(self.value if type_ == EXACT else exp.cast(self.value.copy(), EXACT))
+        return self._column(self.value if type_ == EXACT else exp.cast(self.value.copy(), EXACT), EXACT)
 
     def comparable(self, function: str) -> exp.Column:
         """The column with the value, of a type whose values every engine compares alike."""
@@ -97,11 +96,11 @@ class Reading:
         """The column with the value, which must be of one family of types."""
         if family_of(self._type()) != family:
             raise SqlError(f"`{function}` takes {family}, and `{self.what}` gives {name_of(self._type())}.")
-        return self._column(self.value)
+        return self._column(self.value, self._type())
 
     def counted(self) -> exp.Column | None:
         """A column that is set for the events that count; None: all do."""
-        return self._column(exp.true()) if self.conditions else None
+        return self._column(exp.true(), exp.DataType.build("boolean")) if self.conditions else None
 
     def _refusing(self, families: tuple[str, ...], function: str) -> exp.Column:
         type_ = self._type()
@@ -111,7 +110,7 @@ class Reading:
                 f"Write the cast to a type that can be compared: {_as_text(self.what, type_)}"
                 f"{'' if family_of(type_) == 'jsonb' else '::text'}.",
             )
-        return self._column(self.value)
+        return self._column(self.value, self._type())
 
     def _type(self) -> exp.DataType:
         type_ = self.plan.type_of_event(self.value)
@@ -121,10 +120,10 @@ class Reading:
             )
         return type_
 
-    def _column(self, tree: exp.Expr) -> exp.Column:
+    def _column(self, tree: exp.Expr, type_: exp.DataType) -> exp.Column:
         for condition in reversed(self.conditions):
             tree = exp.Case().when(condition.copy(), tree.copy())
-        return self.plan.column(tree.copy())
+        return self.plan.column(tree.copy(), type_)
 
 
 def _as_text(what: str, type_: exp.DataType) -> str:

@@ -31,13 +31,11 @@ def profiles_table(calculations: Sequence[Calculation]) -> Table:
 
 def has_columns_of(connection: Connection, schema: str, calculations: Sequence[Calculation]) -> bool:
     """Whether the table is there with the columns of these attributes, in their order and with their types."""
-    there = connection.columns_of(schema, PROFILES.name)
-    if there is None:
-        return False
-    own = [(calculation.id, calculation.engine_type) for calculation in calculations]
-    return there[len(_BEFORE) : -len(_AFTER)] == own and [name for name, _ in there] == [
-        column.name for column in profiles_table(calculations).columns
+    nulls = [
+        exp.alias_(exp.cast(exp.null(), exp.DataType.build(column.type, dialect="postgres")), column.name, quoted=True)
+        for column in profiles_table(calculations).columns
     ]
+    return connection.columns_of(schema, PROFILES.name) == connection.describe(named("columns", exp.select(*nulls)))
 
 
 def make_again(work: Work, calculations: Sequence[Calculation]) -> None:

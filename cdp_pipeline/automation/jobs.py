@@ -18,6 +18,11 @@ def full_config(project: Project) -> dict[str, Any]:
     return {"ops": {step: {"config": {"full": True}} for step in steps}}
 
 
+def landing_config(*, replace_days: bool) -> dict[str, Any]:
+    """Run config of the landing: replace the days of the run's partitions, or land what is new and changed."""
+    return {"ops": {"customer_events": {"config": {"replace_days": replace_days}}}}
+
+
 def build_jobs(project: Project) -> list[Any]:
     """The jobs of a project."""
     everything = dg.AssetSelection.all()
@@ -25,8 +30,9 @@ def build_jobs(project: Project) -> list[Any]:
         dg.define_asset_job(
             RUN_ALL,
             everything,
-            description="Land what is new and changed (or replace the days of a partition), then bring all tables up to "
-            "date with it.",
+            config=landing_config(replace_days=False),
+            description="Land what is new and changed, of whichever day of arrival, then bring all tables up to date "
+            "with it. The partition is only the day that the run is filed under.",
         ),
         dg.define_asset_job(
             REBUILD,

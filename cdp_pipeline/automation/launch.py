@@ -14,7 +14,7 @@ from uuid import uuid4
 
 import dagster as dg
 
-from cdp_pipeline.automation.jobs import REBUILD, RUN_ALL, full_config
+from cdp_pipeline.automation.jobs import RUN_ALL, full_config, landing_config
 from cdp_pipeline.config.model import Project
 from cdp_pipeline.definitions import build_definitions
 from cdp_pipeline.events.landing import Days
@@ -45,23 +45,25 @@ def open_instance(project: Project) -> dg.DagsterInstance:
     return dg.DagsterInstance.get()
 
 
-def launch(project: Project, *, days: Days | None, full: bool, listener: StepListener) -> Launched:
+def launch(project: Project, *, days: Days, replace_days: bool, full: bool, listener: StepListener) -> Launched:
     """Runs the job to its end.
 
     Args:
         project: the project.
-        days: replace these days of arrival; None: all that is new and changed.
-        full: calculate again all that comes after `customer_events`. Without days, files are landed as in a plain run.
+        days: the days of arrival that the run is filed under.
+        replace_days: replace those days with what lies there now; if not, land all that is new and changed.
+        full: calculate again all that comes after `customer_events`.
         listener: told which step begins, how many are done and how many there are.
     """
     os.environ["CDP_PROJECT"] = str(project.folder)
     logging.getLogger("dagster").setLevel(logging.CRITICAL)
     job = build_definitions(project).resolve_job_def(RUN_ALL)
-    tags = {}
-    if days is not None:
-        tags["dagster/asset_partition_range_start"] = days.first.isoformat()
-        tags["dagster/asset_partition_range_end"] = days.last.isoformat()
-    config = full_config(project) if full else {}
+    tags = {
+        "dagster/asset_partition_range_start": days.first.isoformat(),
+        "dagster/asset_partition_range_end": days.last.isoformat(),
+    }
+    config = landing_config(replace_days=replace_days)
+    config["ops"] |= full_config(project)["ops"] if full else {}
     config["loggers"] = {"console": {"config": {"log_level": "CRITICAL"}}}
     run_id = str(uuid4())
     with open_instance(project) as instance:

@@ -9,7 +9,7 @@ from datetime import date
 
 from cdp_pipeline.config.model import Project
 from cdp_pipeline.errors import UsageError
-from cdp_pipeline.events.landing import Days
+from cdp_pipeline.events.landing import Days, last_day
 from cdp_pipeline.operations.pipeline import landing_due, stages_due
 from cdp_pipeline.operations.session import open_session
 from cdp_pipeline.operations.summary import (
@@ -77,12 +77,14 @@ def run_main(
         notes += [f"{place} lies there no more; its events stay until its day is replaced." for place in plan.vanished]
         notes += [f"{place} is of a day that has not come yet, and waits." for place in plan.waiting]
         due = stages_due(session.connection, project)
-        if not (plan.readings or due or days or full):
+        newest = max((reading.day for reading in plan.readings if reading.day), default=last_day(project, session.run))
+        if not (plan.readings or due or days or full or session.is_unfinished()):
             return RunReport(None, True, notes=notes, kinds=kind_summaries(session.connection, project))
     from cdp_pipeline.automation.launch import launch
 
+    filed = days or Days(newest, newest)
     with listening(listener):
-        launched = launch(project, days=days, full=full, listener=listener)
+        launched = launch(project, days=filed, replace_days=days is not None, full=full, listener=listener)
     with open_session(project, "cdp run", waiting) as session:
         connection = session.connection
         return RunReport(

@@ -1,14 +1,17 @@
 """The assets of the events room: landing folders, `cdp/customer_events`, `cdp/rejected_events` and, for each kind of
 entity, `<kind>/event_identifiers`.
 
-All are partitioned by day of ARRIVAL, except the landing folders and the rejected rows. A run without a partition lands
-whatever is new or changed; a run of one or more partitions replaces those days with what lies there now.
+All are partitioned by day of ARRIVAL, except the landing folders and the rejected rows. Materializing partitions
+replaces those days with what lies there now. The job run_all lands whatever is new or changed, of whichever day: its
+partition is but the day that Dagster files the run under, and the other days it touches are noted one by one.
 """
 
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import dagster as dg
+from pydantic import Field
 
 from cdp_pipeline import tables
 from cdp_pipeline.config.model import Project
@@ -22,11 +25,11 @@ from cdp_pipeline.warehouse.assets import (
     RETRY,
     WAREHOUSE,
     StageConfig,
-    asked_days,
     count_rows,
     fail,
     invariant_specs,
     is_selected,
+    run_days,
     sql_metadata,
     stage_results,
     table_key,
@@ -34,14 +37,27 @@ from cdp_pipeline.warehouse.assets import (
 )
 
 GROUP = "events"
+
+
+class LandingConfig(dg.Config):
+    """Which rows a run lands."""
+
+    replace_days: bool = Field(
+        default=True,
+        description="Replace the days of the run's partitions with what lies there now, nothing included. If not, land "
+        "whatever is new or changed, of whichever day; the job run_all does so.",
+    )
+
+
 EVENTS = table_key(tables.CUSTOMER_EVENTS, None)
 REJECTED = table_key(tables.REJECTED_EVENTS, None)
 
 
 def daily(project: Project) -> dg.DailyPartitionsDefinition:
     """The days of arrival, up to and with today or the project's end (UTC)."""
-    end = {} if project.end is None else {"end_date": project.end.isoformat()}
-    return dg.DailyPartitionsDefinition(start_date=project.start.isoformat(), end_offset=1, timezone="UTC", **end)
+    end = None if project.end is None else (project.end + timedelta(days=1)).isoformat()  # Dagster's end is excluded
+    start = project.start.isoformat()
+    return dg.DailyPartitionsDefinition(start_date=start, end_date=end, end_offset=1, timezone="UTC")
 
 
 def build_assets(project: Project) -> list[dg.AssetsDefinition | dg.AssetSpec]:
@@ -79,9 +95,9 @@ def _customer_events(project: Project) -> dg.AssetsDefinition:
         backfill_policy=dg.BackfillPolicy.single_run(),
         retry_policy=RETRY,
     )
-    def customer_events(context: dg.AssetExecutionContext) -> Iterator[Any]:
+    def customer_events(context: dg.AssetExecutionContext, config: LandingConfig) -> Iterator[Any]:
         warehouse = context.resources.warehouse
-        asked = asked_days(context)
+        asked = run_days(context) if config.replace_days else None
         try:
             facts = land_events(warehouse.connection, project, warehouse.run, Days(*asked) if asked else None)
         except CdpError as error:
@@ -115,7 +131,7 @@ def _event_identifiers(project: Project, kind: str) -> dg.AssetsDefinition:
     def identifiers(context: dg.AssetExecutionContext, config: StageConfig) -> Iterator[Any]:
         warehouse = context.resources.warehouse
         # Days asked for together with customer_events are told by what changed there.
-        asked = None if is_selected(context, EVENTS) else asked_days(context)
+        asked = None if is_selected(context, EVENTS) else run_days(context)
         days = Days(*asked) if asked else None
         try:
             facts = identify_events(

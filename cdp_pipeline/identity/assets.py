@@ -22,11 +22,11 @@ from cdp_pipeline.warehouse.assets import (
     RETRY,
     WAREHOUSE,
     StageConfig,
-    asked_days,
     count_rows,
     fail,
     invariant_specs,
     is_selected,
+    run_days,
     sql_metadata,
     stage_results,
     table_key,
@@ -102,7 +102,7 @@ def _graph_asset(project: Project, kind: str) -> dg.AssetsDefinition:
     )
     def graph(context: dg.AssetExecutionContext, config: StageConfig) -> Iterator[Any]:
         warehouse = context.resources.warehouse
-        asked = None if is_selected(context, upstream) else asked_days(context)
+        asked = None if is_selected(context, upstream) else run_days(context)
         days = Days(*asked) if asked else None
         try:
             facts = identity_graph.link_identifiers(

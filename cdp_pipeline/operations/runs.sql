@@ -12,3 +12,6 @@ update cdp.runs as r set status = :status, seconds = :seconds, as_of = :as_of wh
 
 -- name: last_arrival
 select max(f.arrived_on) from cdp.landed_rows as f
+
+-- name: last_status
+select r.status from cdp.runs as r order by r.seq_no desc limit 1

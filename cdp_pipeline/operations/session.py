@@ -48,6 +48,11 @@ class Session:
     def _schemas(self) -> dict[str, str]:
         return {"cdp": self.project.schema_name}
 
+    def is_unfinished(self) -> bool:
+        """Whether the last run did not come to its end, so that there is something left to do."""
+        rows = self.connection.fetch(SQL["last_status"].bind(self._schemas))
+        return bool(rows) and rows[0][0] != "done"
+
     def start(self, days: str) -> None:
         """Notes that the run began, and that whatever run died before it has failed."""
         values = {"run": self.run_id, "as_of": self.run.as_of, "started_at": self._started_at, "days": days}

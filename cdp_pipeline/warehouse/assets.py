@@ -11,6 +11,7 @@ from datetime import date
 from typing import Any, Protocol
 
 import dagster as dg
+from pydantic import Field
 from sqlglot import exp
 
 from cdp_pipeline.errors import CdpError, InvariantError
@@ -39,8 +40,7 @@ class OpenWarehouse(Protocol):
 class StageConfig(dg.Config):
     """How a stage is asked to work."""
 
-    full: bool = False
-    """Calculate all of it again, whatever has changed."""
+    full: bool = Field(default=False, description="Calculate all of it again, whatever has changed.")
 
 
 def table_key(table: Table, kind: str | None) -> dg.AssetKey:
@@ -101,8 +101,8 @@ def invariant_specs(stage: StageSpec, key: dg.AssetKey) -> list[dg.AssetCheckSpe
     ]
 
 
-def asked_days(context: dg.AssetExecutionContext) -> tuple[date, date] | None:
-    """The days of arrival that the run was asked for by name, both included; None: all that is new."""
+def run_days(context: dg.AssetExecutionContext) -> tuple[date, date] | None:
+    """The days of the run's partitions, both included; None when it has none."""
     if not (context.has_partition_key or context.has_partition_key_range):
         return None
     days = sorted(context.partition_keys)
@@ -154,17 +154,17 @@ def _tell_days(context: dg.AssetExecutionContext, key: dg.AssetKey, facts: Facts
     partitioned = context.assets_def.specs_by_key[key].partitions_def is not None
     if not partitioned:
         return
-    asked = set(context.partition_keys) if asked_days(context) else None
+    own = set(context.partition_keys) if run_days(context) else set()
     for day, figures in facts.days.items():
         if day is None:
             continue
         total = next((count for name, count in figures.items() if name in ("identified events", "links")), None)
         rows = total if total is not None else sum(n for name, n in figures.items() if name.endswith(" events"))
         metadata = {"dagster/partition_row_count": rows} | figures
-        if asked is None:
-            context.log_event(dg.AssetMaterialization(key, partition=day.isoformat(), metadata=metadata))
-        elif day.isoformat() in asked:
+        if day.isoformat() in own:
             context.add_asset_metadata(metadata, asset_key=key, partition_key=day.isoformat())
+        else:
+            context.log_event(dg.AssetMaterialization(key, partition=day.isoformat(), metadata=metadata))
 
 
 def fail(stage: StageSpec, main: dg.AssetKey, error: CdpError) -> Iterator[dg.AssetCheckResult]:

@@ -78,6 +78,14 @@ LIST_FILES = {
 }
 
 
+def test_a_file_that_could_not_be_read_may_declare_what_is_missing(tmp_path: Path) -> None:
+    inline = SHOP[SHOP.index("    identifiers:") : SHOP.index("    stitching:")]
+    text = SHOP.replace(inline, "    identifiers: {files: identifiers/*.yaml}\n")
+    files = {"identifiers/1.yaml": "- type: [", "identifiers/2.yaml": "- type: crm_id\n", "identifiers/3.yaml": ""}
+    found = mistakes(tmp_path, text, files)
+    assert [mistake.partition(": ")[0] for mistake in found] == ["identifiers/1.yaml:1", "identifiers/3.yaml:1"]
+
+
 @pytest.mark.parametrize(("pattern", "files", "message"), LIST_FILES.values(), ids=LIST_FILES.keys())
 def test_a_list_in_files_says_what_is_wrong_with_them(
     tmp_path: Path, pattern: str, files: dict[str, str], message: str

@@ -1,5 +1,6 @@
 """A right project: every value arrives, with its defaults, its file and its line."""
 
+import hashlib
 from datetime import date
 from pathlib import Path
 
@@ -151,6 +152,13 @@ def test_the_hash_is_that_of_what_was_written_and_not_of_how(tmp_path: Path) -> 
     assert len(inline.project_hash) == 64
     other = load_project(write_project(tmp_path / "other", replaced("type: sum", "type: max")), {})
     assert other.project_hash != inline.project_hash
+
+
+def test_the_hash_is_that_of_the_keys_that_were_written_and_of_no_default(tmp_path: Path) -> None:
+    """So a later release, which has more keys, does not take every project for another one."""
+    project = load_project(write_project(tmp_path, "name: a\nwarehouse: duckdb:///a\nstart: 2026-01-01\n"), {})
+    written = '{"name":"a","start":"2026-01-01","warehouse":"duckdb:///a"}'
+    assert project.project_hash == hashlib.sha256(written.encode()).hexdigest()
 
 
 def test_an_order_of_importance_is_part_of_the_hash(tmp_path: Path) -> None:

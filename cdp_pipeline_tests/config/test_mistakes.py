@@ -230,6 +230,11 @@ ONE_MISTAKE = {
         "    identifiers: []\n",
         "19: …identifiers: is empty.",
     ),
+    "a share above 1": (
+        "    stitching:\n",
+        "    checks: {max_null_share: 7}\n    stitching:\n",
+        "23: …checks.max_null_share: must be at most 1, and this is the number 7.",
+    ),
     "an undeclared identifier": (
         "identifier: email",
         "identifier: emial",

@@ -73,6 +73,7 @@ def test_a_secret_is_in_no_error(tmp_path: Path, url: str) -> None:
     ("url", "message"),
     [
         ("mysql://db/x", f"is not a warehouse that this release knows. {ACCEPTED}"),
+        ("sqlite:///a.db", f"is not a warehouse that this release knows. {ACCEPTED}"),
         ("duckdb://warehouse.duckdb", f"is not a warehouse that this release knows. {ACCEPTED}"),
         ("'duckdb:///'", f"names no file for the warehouse. {ACCEPTED}"),
         ("'duckdb:///:memory:'", f"a warehouse in memory would be empty again at the end of each run. {ACCEPTED}"),

@@ -4,12 +4,13 @@ Queries and changes by hand are PostgreSQL's SQL with the placeholders `cdp` and
 `open_warehouse` knows an engine. Ids come back as texts, times in UTC, arrays as tuples.
 """
 
+import dataclasses
 import itertools
-import os
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -22,14 +23,12 @@ from cdp_pipeline.events.landing import Days
 from cdp_pipeline.identity.entity_map import map_entities
 from cdp_pipeline.identity.identity_graph import link_identifiers
 from cdp_pipeline.identity.stitched_events import stitch_events
-from cdp_pipeline.sql.statements import statement
+from cdp_pipeline.sql.statements import Statement, statement
 from cdp_pipeline.warehouse.base import Connection
 from cdp_pipeline.warehouse.duckdb import DuckDBConnection
 from cdp_pipeline.warehouse.stage import Facts, Run
 
 TODAY = datetime(2026, 6, 1, 12, tzinfo=UTC)
-MORE = float(os.environ.get("CDP_TEST_MORE", "1"))
-"""How many times as many random histories to try; `CDP_TEST_MORE=20` takes minutes."""
 
 Rows: TypeAlias = list[tuple[Any, ...]]
 
@@ -108,7 +107,7 @@ class Pipeline:
 
     def query(self, text: str, kind: str | None = None, **values: Any) -> Rows:
         """Return the rows of a query."""
-        rows = self.connection.fetch(statement("test.query", text).bind(self.schemas(kind)), **values)
+        rows = self.connection.fetch(parsed(text).bind(self.schemas(kind)), **values)
         return [tuple(plain(value) for value in row) for row in rows]
 
     def column(self, text: str, kind: str | None = None, **values: Any) -> list[Any]:
@@ -117,7 +116,7 @@ class Pipeline:
 
     def execute(self, text: str, kind: str | None = None, **values: Any) -> int:
         """Change a table by hand; returns the number of rows."""
-        return self.connection.run(statement("test.execute", text).bind(self.schemas(kind)), **values)
+        return self.connection.run(parsed(text).bind(self.schemas(kind)), **values)
 
     def dump(self, *, without: tuple[str, ...] = ()) -> dict[str, Rows]:
         """Return all rows of all tables, in a fixed order, timestamps and numbers included.
@@ -130,10 +129,16 @@ class Pipeline:
         for kind, of_scope in ((None, tables.SHARED), *kinds):
             for table in of_scope:
                 columns = [column.name for column in table.columns if column.name not in without]
-                if table.name not in without:
+                if columns and table.name not in without:
                     rows = self.query(" ".join(("select", ", ".join(columns), "from", table.placeholder)), kind)
                     found[f"{kind or 'cdp'}.{table.name}"] = sorted(rows, key=repr)
         return found
+
+
+@cache
+def parsed(text: str) -> Statement:
+    """Return the statement of a text; it is parsed once, and rendered once for each engine."""
+    return dataclasses.replace(statement(f"test: {text}", text), cached=True)
 
 
 def plain(value: Any) -> Any:

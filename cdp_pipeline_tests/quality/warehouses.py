@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+from sqlglot import exp
 
 from cdp_pipeline.config.loader import read_project
 from cdp_pipeline.config.model import Project
+from cdp_pipeline.sql.statements import from_tree
 from cdp_pipeline.warehouse.base import Connection
 from cdp_pipeline.warehouse.duckdb import DuckDBConnection
 from cdp_pipeline.warehouse.stage import Run
@@ -61,66 +63,67 @@ def open_warehouse(folder: Path, project: Project) -> Connection:
     return connection
 
 
-def fill(connection: Connection, table: str, rows: Sequence[dict[str, Any]]) -> None:
+def fill(connection: Connection, schema: str, table: str, rows: Sequence[dict[str, Any]]) -> None:
     """Add rows to a table; columns that are not told are NULL."""
+    if not rows:
+        return
     connection.load("rows_to_add", pa.Table.from_pylist(list(rows)))
-    columns = ", ".join(rows[0])
-    connection.run_text(f"INSERT INTO {table} ({columns}) SELECT {columns} FROM rows_to_add", {}, "fill")
+    columns = [exp.to_identifier(name, quoted=True) for name in rows[0]]
+    added = exp.select(*columns).from_("rows_to_add")
+    connection.run(from_tree("fill", exp.insert(added, exp.table_(table, schema, quoted=True), columns=columns)))
     connection.unload("rows_to_add")
 
 
 def fill_landed(connection: Connection, *, events: int, invalid: int = 0, duplicates: int = 0) -> None:
     """Add landed rows: events, broken rows, duplicates."""
-    fill(connection, "shared.customer_events", [{"event_id": _id(number)} for number in range(events)])
+    fill(connection, "shared", "customer_events", [{"event_id": some_id(number)} for number in range(events)])
     reasons = ["invalid time"] * invalid + ["duplicate"] * duplicates
-    fill(connection, "shared.rejected_events", [{"reason": reason} for reason in reasons] or [{"reason": None}][:0])
+    fill(connection, "shared", "rejected_events", [{"reason": reason} for reason in reasons])
 
 
 def fill_stitched(connection: Connection, schema: str, owners: Sequence[int | None]) -> None:
     """Add stitched events, each with its owner."""
-    fill(
-        connection,
-        f"{schema}.stitched_events",
-        [
-            {"event_id": _id(number), "entity_id": None if owner is None else _id(owner)}
-            for number, owner in enumerate(owners)
-        ],
-    )
+    rows = [
+        {"event_id": some_id(number), "entity_id": None if owner is None else some_id(owner)}
+        for number, owner in enumerate(owners)
+    ]
+    fill(connection, schema, "stitched_events", rows)
 
 
-def fill_map(
-    connection: Connection, schema: str, rows: Sequence[tuple[int, int, datetime | None, datetime | None]]
-) -> None:
-    """Add rows of the map: identifier, entity, from when, until when."""
-    names = ("identifier_id", "entity_id", "valid_from", "valid_to")
-    fill(
-        connection,
-        f"{schema}.entity_map",
-        [dict(zip(names, (_id(identifier), _id(entity), *span), strict=True)) for identifier, entity, *span in rows],
-    )
+def fill_map(connection: Connection, schema: str, rows: Sequence[tuple[int, int, int | None, int | None]]) -> None:
+    """Add rows of the map: identifier, entity, from which day, until which day of January."""
+    told = [
+        {
+            "identifier_id": some_id(identifier),
+            "entity_id": some_id(entity),
+            "valid_from": None if first is None else DAY.replace(day=first),
+            "valid_to": None if end is None else DAY.replace(day=end),
+        }
+        for identifier, entity, first, end in rows
+    ]
+    fill(connection, schema, "entity_map", told)
 
 
-def make_profiles(connection: Connection, schema: str, columns: Sequence[str]) -> None:
-    """Make the table of profiles, as the attributes' room does, with one text column per attribute."""
-    own = "".join(f', "{column}" text' for column in columns)
-    connection.run_text(
-        f"CREATE TABLE {schema}.profiles (entity_id uuid, person_key text{own}, "
-        "calculated timestamptz, valid_at timestamptz, modified timestamptz)",
-        {},
-        "make_profiles",
-    )
+def make_profiles(connection: Connection, schema: str, attributes: Sequence[str]) -> None:
+    """Make the table of profiles, as the room `attributes` does, with a column of text per attribute."""
+    columns = {"entity_id": "uuid", "person_key": "text"} | dict.fromkeys(attributes, "text")
+    columns |= dict.fromkeys(("calculated", "valid_at", "modified"), "timestamptz")
+    definitions = [
+        exp.ColumnDef(this=exp.to_identifier(name, quoted=True), kind=exp.DataType.build(kind, dialect="postgres"))
+        for name, kind in columns.items()
+    ]
+    table = exp.Schema(this=exp.table_("profiles", schema, quoted=True), expressions=definitions)
+    connection.run(from_tree("make_profiles", exp.Create(this=table, kind="TABLE")))
 
 
-def fill_profiles(connection: Connection, schema: str, columns: Sequence[str], *rows: Sequence[str | None]) -> None:
-    """Make the table of profiles with these values."""
-    make_profiles(connection, schema, columns)
-    quoted = [f'"{column}"' for column in columns]
-    fill(
-        connection,
-        f"{schema}.profiles",
-        [{"entity_id": _id(number)} | dict(zip(quoted, row, strict=True)) for number, row in enumerate(rows)],
-    )
+def fill_profiles(connection: Connection, schema: str, attributes: Sequence[str], *rows: Sequence[str | None]) -> None:
+    """Make the table of profiles with a row of values per entity."""
+    make_profiles(connection, schema, attributes)
+    names = ("entity_id", *attributes)
+    told = [dict(zip(names, (some_id(number), *row), strict=True)) for number, row in enumerate(rows)]
+    fill(connection, schema, "profiles", told)
 
 
-def _id(number: int) -> str:
+def some_id(number: int) -> str:
+    """Return a UUID."""
     return f"00000000-0000-0000-0000-{number:012}"

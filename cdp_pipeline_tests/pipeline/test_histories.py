@@ -1,0 +1,122 @@
+"""Random histories through real files: after each cut, all tables equal the oracle's, ids and all.
+
+A failure names its seed. `CDP_TEST_SEED=…` tries other histories, `CDP_TEST_HISTORIES=1000` more of them.
+"""
+
+import os
+import random
+from collections.abc import Iterable, Iterator
+from dataclasses import replace as changed
+from pathlib import Path
+
+import pytest
+
+from cdp_pipeline.events.landing import Days
+from cdp_pipeline_tests.oracle.histories import (
+    CUSTOMER,
+    Cut,
+    Shape,
+    deliveries,
+    final_content,
+    random_history,
+    to_history,
+    write_cut,
+)
+from cdp_pipeline_tests.oracle.identity import entity_changes
+from cdp_pipeline_tests.oracle.registry import Registry
+from cdp_pipeline_tests.oracle.simulation import State, simulate
+from cdp_pipeline_tests.pipeline.comparison import check_equal, expected, facts_by_group, published
+from cdp_pipeline_tests.pipeline.driver import Pipeline, open_pipeline
+from cdp_pipeline_tests.pipeline.projects import HISTORIES
+
+MANY = int(os.environ.get("CDP_TEST_HISTORIES", "12"))
+FEW = max(2, MANY // 6)
+# A crowded world, a sparse one, and a long history of a sparse one.
+SHAPES = (
+    Shape(cuts=5),
+    Shape(cuts=5, values=(("crm", 6), ("email", 8), ("cookie", 12))),
+    Shape(cuts=7, days=6, rows=2, values=(("crm", 4), ("email", 6), ("cookie", 12))),
+)
+STAGES = ("cdp/customer_events", *(f"customer/{name}" for name in ("event_identifiers", "identity_graph", "entity_map")))
+NOT_COMPARED = ("metrics", "replays", "landed_in", "changed_in", "removed_in", "number", "cursor", "rebuilt_in", "stitched")
+
+
+def some_history(seed: int, number: int) -> tuple[random.Random, list[Cut], str]:
+    """Return a generator, a history, and what to call it."""
+    own = seed + number
+    rng = random.Random(own)
+    return rng, random_history(rng, SHAPES[number % len(SHAPES)]), f"seed {own}"
+
+
+def run_cut(pipeline: Pipeline, cut: Cut, until: str | None = None) -> None:
+    """Put a cut into the landing folder and run."""
+    write_cut(cut, pipeline.folder)
+    pipeline.run(Days(*cut.interval) if cut.replaces else None, until=until)
+
+
+@pytest.mark.parametrize("number", range(MANY))
+def test_every_table_equals_the_oracle_after_every_cut(tmp_path: Path, seed: int, number: int) -> None:
+    _, cuts, where = some_history(seed, number)
+    with open_pipeline(tmp_path, HISTORIES) as pipeline:
+        for place, (cut, state) in enumerate(zip(cuts, simulate(to_history(cuts), CUSTOMER), strict=True)):
+            run_cut(pipeline, cut)
+            check_equal(published(pipeline, CUSTOMER), expected(state), f"{where}, cut {place}")
+            assert facts_by_group(pipeline, CUSTOMER) == state.facts_by_group, f"{where}, cut {place}"
+        check_full_run(pipeline, where)
+
+
+def check_full_run(pipeline: Pipeline, where: str) -> None:
+    """Calculate everything again: the same rows and ids in every table, and no change of the map."""
+    before = pipeline.dump(without=NOT_COMPARED)
+    facts = pipeline.run(full=True)
+    after = pipeline.dump(without=NOT_COMPARED)
+    for table, rows in before.items():
+        assert after[table] == rows, f"{table}, {where}"
+    assert facts["customer/entity_map"].metrics["changes"] == 0, where
+
+
+@pytest.mark.parametrize("number", range(FEW))
+def test_same_content_gives_the_same_groups_however_it_is_delivered(tmp_path: Path, seed: int, number: int) -> None:
+    rng, cuts, where = some_history(seed, 10_000 + number)
+    content = final_content(cuts)
+    wanted = simulate(to_history(cuts), CUSTOMER)[-1]
+    for name, delivery in deliveries(content, rng).items():
+        with open_pipeline(tmp_path / name, HISTORIES) as pipeline:
+            for cut in delivery:
+                run_cut(pipeline, cut)
+            pipeline.run()
+            delivered = [*to_history(delivery), *to_history([Cut({})])]
+            check_equal(published(pipeline, CUSTOMER), expected(simulate(delivered, CUSTOMER)[-1]), f"{where}, {name}")
+            assert facts_by_group(pipeline, CUSTOMER) == wanted.facts_by_group, f"{where}, {name}"
+            assert pipeline.column("select e.event_id from cdp.customer_events as e order by 1") == sorted(wanted.events)
+
+
+@pytest.mark.parametrize("number", range(FEW))
+def test_run_that_stops_between_stages_loses_and_repeats_nothing(tmp_path: Path, seed: int, number: int) -> None:
+    rng, cuts, where = some_history(seed, 20_000 + number)
+    stops = [*rng.choices((*STAGES, None), k=len(cuts) - 1), None]
+    with open_pipeline(tmp_path, HISTORIES) as pipeline:
+        for cut, stop in zip(cuts, stops, strict=True):
+            run_cut(pipeline, cut, until=stop)
+        mapped = (stop in (STAGES[-1], None) for stop in stops)
+        *_, wanted = published_now_and_then(simulate(to_history(cuts), CUSTOMER), mapped)
+        check_equal(published(pipeline, CUSTOMER), expected(wanted), f"{where}, stops {stops}")
+
+
+def published_now_and_then(states: list[State], mapped: Iterable[bool]) -> Iterator[State]:
+    """Yield the states of a history in which only some of the runs came as far as the map."""
+    registry = Registry(CUSTOMER.name)
+    for seq, (state, publishes) in enumerate(zip(states, mapped, strict=True)):
+        if not publishes:
+            continue
+        before = registry.map
+        registry.publish(state.identifiers, state.groups, seq, None)
+        owners = {event_id: registry.map[event.anchor_id] for event_id, event in state.event_identifiers.items()}
+        yield changed(
+            state,
+            map=registry.map,
+            registry=dict(registry.entities),
+            redirects=registry.redirects(),
+            changes=tuple(entity_changes(before, registry.map)),
+            stitched={event_id: owners.get(event_id) for event_id in state.events},
+        )
