@@ -1,7 +1,7 @@
 """The `cdp` command: thin. It reads options, calls one function, and shows what came back.
 
-Exit codes: 0 done, 1 failed, 2 wrong project or usage. With `--json` the answer is one JSON document on standard output;
-progress and complaints go to standard error. Slow imports happen inside the verbs that need them.
+Exit codes: 0 done, 1 failed, 2 wrong project or usage. With `--json` the answer is one JSON document on standard
+output; progress and complaints go to standard error. Slow imports happen inside the verbs that need them.
 """
 
 import sys
@@ -22,7 +22,8 @@ app = typer.Typer(
 )
 
 ProjectFolder = Annotated[
-    Path, typer.Option("--project", envvar="CDP_PROJECT", help="The project's folder.", show_default="the current folder")
+    Path,
+    typer.Option("--project", envvar="CDP_PROJECT", help="The project's folder.", show_default="the current folder"),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Answer in JSON.")]
 FirstDay = Annotated[

@@ -1,16 +1,16 @@
 """Every error that the project raises on purpose.
 
-    CdpError                     the root; `transient` says whether trying again can help
-    ├── ProjectError             one mistake in a project: file, line, path, what would be accepted
-    ├── ProjectErrors            all mistakes of a project at once
-    ├── UsageError               the command was asked for something that cannot be
-    ├── SqlError                 a user's expression that is unsafe or not understood
-    ├── InputError               landing files or tables that a run cannot read
-    ├── HealthError              a health check could not run, which says nothing about the data
-    └── WarehouseError           the warehouse refused a statement or cannot be reached
-        ├── WarehouseBusy        another process holds the writer's lock (transient)
-        ├── SchemaNotOurs        a schema of that name exists and was not made by this project
-        └── InvariantError       a stage's result broke an invariant; nothing was published
+CdpError                     the root; `transient` says whether trying again can help
+├── ProjectError             one mistake in a project: file, line, path, what would be accepted
+├── ProjectErrors            all mistakes of a project at once
+├── UsageError               the command was asked for something that cannot be
+├── SqlError                 a user's expression that is unsafe or not understood
+├── InputError               landing files or tables that a run cannot read
+├── HealthError              a health check could not run, which says nothing about the data
+└── WarehouseError           the warehouse refused a statement or cannot be reached
+    ├── WarehouseBusy        another process holds the writer's lock (transient)
+    ├── SchemaNotOurs        a schema of that name exists and was not made by this project
+    └── InvariantError       a stage's result broke an invariant; nothing was published
 """
 
 from collections.abc import Mapping, Sequence

@@ -6,7 +6,7 @@ each entity kind, in the schema of the kind. Types are PostgreSQL's; each engine
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 CDP = "cdp"
 KIND = "kind"
@@ -29,9 +29,13 @@ class Table:
     scope: str
     name: str
     row_means: str
-    columns: tuple[Column, ...]
     public: bool = True
     daily: bool = False
+    columns: tuple[Column, ...] = ()
+
+    def having(self, columns: str) -> "Table":
+        """The table with its columns, written as lines of `name type: meaning`."""
+        return replace(self, columns=_columns(columns))
 
     @property
     def placeholder(self) -> str:
@@ -53,11 +57,7 @@ def _columns(text: str) -> tuple[Column, ...]:
     return tuple(columns)
 
 
-CUSTOMER_EVENTS = Table(
-    CDP,
-    "customer_events",
-    "an event, for ever",
-    _columns("""
+CUSTOMER_EVENTS = Table(CDP, "customer_events", "an event, for ever", daily=True).having("""
         event_id uuid: hash of source_id and source_event_id
         source_id text: what the source calls itself: its name, or the value of its `source` expression
         source_event_id text: the id that the source gave the event
@@ -70,14 +70,8 @@ CUSTOMER_EVENTS = Table(
         +place text: the file or table that holds its row
         +place_row bigint: its row there, from 1
         +landed_in bigint: the number of the landing that brought it
-    """),
-    daily=True,
-)
-REJECTED_EVENTS = Table(
-    CDP,
-    "rejected_events",
-    "a landed row that is no event",
-    _columns("""
+""")
+REJECTED_EVENTS = Table(CDP, "rejected_events", "a landed row that is no event").having("""
         arrived_on date: the day on which it landed; NULL when the row does not say a readable one
         source_id text: the source of the project file, or what a duplicate calls its source
         location text: file (or table) and row
@@ -92,13 +86,8 @@ REJECTED_EVENTS = Table(
         +version text: of a duplicate
         +event_time timestamptz: of a duplicate
         +payload jsonb: of a duplicate
-    """),
-)
-RUNS = Table(
-    CDP,
-    "runs",
-    "a run",
-    _columns("""
+""")
+RUNS = Table(CDP, "runs", "a run").having("""
         run text: the run's id in Dagster
         seq_no bigint: an increasing number
         as_of timestamptz: what now() meant
@@ -108,26 +97,18 @@ RUNS = Table(
         started_at timestamptz: when it got the writer's lock
         seconds double precision: how long it held it
         +pid bigint: the process that ran it
-    """),
-)
-METRICS = Table(
-    CDP,
-    "metrics",
-    "one figure of one run",
-    _columns("""
+""")
+METRICS = Table(CDP, "metrics", "one figure of one run").having("""
         run text: the run's id in Dagster
         stage text: the asset that the figure tells about
         entity text: the entity kind; empty for what all share
         metric text: the name of the figure
         value double precision: the figure
         measured_at timestamptz: when it was taken
-    """),
-)
+""")
 LANDED_FILES = Table(
-    CDP,
-    "landed_files",
-    "a landing file (or a day of a source table) as it was when it was last read",
-    _columns("""
+    CDP, "landed_files", "a landing file (or a day of a source table) as it was when it was last read", public=False
+).having("""
         source text: the source of the project file
         place text: the file's path in the project, or the table's name and day
         day date: the day in the file's path; NULL for a file of several days
@@ -136,114 +117,65 @@ LANDED_FILES = Table(
         modified double precision: modification time of the file, seconds since 1970
         definition text: hash of the source's definition that read it
         landed_in bigint: the number of the landing that read it
-    """),
-    public=False,
-)
-LANDED_ROWS = Table(
-    CDP,
-    "landed_rows",
-    "how many rows of a file belong to a day of arrival",
-    _columns("""
+""")
+LANDED_ROWS = Table(CDP, "landed_rows", "how many rows of a file belong to a day of arrival", public=False).having("""
         source text: the source of the project file
         place text: the file's path in the project, or the table's name and day
         arrived_on date: the day of arrival; NULL for rows that do not say a readable one
         landed_rows bigint: rows that passed the source's `where`, broken ones included
-    """),
-    public=False,
-)
-REMOVED_EVENTS = Table(
-    CDP,
-    "removed_events",
-    "an event that was taken away or replaced",
-    _columns("""
+""")
+REMOVED_EVENTS = Table(CDP, "removed_events", "an event that was taken away or replaced", public=False).having("""
         event_id uuid: the event
         arrived_on date: the day it was stored under
         removed_in bigint: the number of the landing that took it away
-    """),
-    public=False,
-)
-SEQUENCE = Table(CDP, "sequence", "the last number given to a transaction", _columns("number bigint"), public=False)
-STAGES = Table(
-    CDP,
-    "stages",
-    "how far a stage has read, and by which definition",
-    _columns("""
+""")
+SEQUENCE = Table(CDP, "sequence", "the last number given to a transaction", public=False).having("""
+        number bigint: the number
+""")
+STAGES = Table(CDP, "stages", "how far a stage has read, and by which definition", public=False).having("""
         stage text: the asset, such as customer/entity_map
         cursor bigint: the number of the transaction in which it last took in what its inputs had changed
         changed_in bigint: the number of the transaction that last changed its output
         rebuilt_in bigint: the number of the transaction that last wrote its output anew as a whole
         definition text: hash of the part of the project that it works by
-    """),
-    public=False,
-)
-SCHEMAS = Table(
-    CDP,
-    "schemas",
-    "a schema that this project made",
-    _columns("""
+""")
+SCHEMAS = Table(CDP, "schemas", "a schema that this project made", public=False).having("""
         name text: the schema
         project text: the project's name
-    """),
-    public=False,
-)
+""")
 
-EVENT_IDENTIFIERS = Table(
-    KIND,
-    "event_identifiers",
-    "an event with at least one identifier",
-    _columns("""
+EVENT_IDENTIFIERS = Table(KIND, "event_identifiers", "an event with at least one identifier", daily=True).having("""
         event_id uuid: the event
         arrived_on date: the day on which it landed
         event_time timestamptz: when it happened
         anchor_id uuid: its most important identifier
         identifier_ids uuid[]: all its identifiers by importance, the anchor among them
         +changed_in bigint: the number of the transaction that wrote the row
-    """),
-    daily=True,
-)
+""")
 REMOVED_IDENTIFIERS = Table(
-    KIND,
-    "removed_event_identifiers",
-    "a row of event_identifiers that was taken away or replaced",
-    _columns("""
+    KIND, "removed_event_identifiers", "a row of event_identifiers that was taken away or replaced", public=False
+).having("""
         event_id uuid: the event
         arrived_on date: the day it was stored under
         identifier_ids uuid[]: what it held
         removed_in bigint: the number of the transaction that took it away
-    """),
-    public=False,
-)
-IDENTIFIER_VALUES = Table(
-    KIND,
-    "identifier_values",
-    "the value behind an identifier_id",
-    _columns("""
+""")
+IDENTIFIER_VALUES = Table(KIND, "identifier_values", "the value behind an identifier_id", public=False).having("""
         identifier_id uuid: hash of type and value
         identifier_type text: such as email
         value text: normalised
-    """),
-    public=False,
-)
+""")
 IDENTIFIER_SIGHTINGS = Table(
-    KIND,
-    "identifier_sightings",
-    "an identifier on a day of arrival",
-    _columns("""
+    KIND, "identifier_sightings", "an identifier on a day of arrival", public=False, daily=True
+).having("""
         arrived_on date: the day of arrival
         identifier_id uuid: the identifier
         first_seen timestamptz: the earliest event_time
         last_seen timestamptz: the latest event_time
         events bigint: in how many events
         first_event_id uuid: the earliest event
-    """),
-    public=False,
-    daily=True,
-)
-IDENTIFIERS = Table(
-    KIND,
-    "identifiers",
-    "an identifier in use",
-    _columns("""
+""")
+IDENTIFIERS = Table(KIND, "identifiers", "an identifier in use").having("""
         identifier_id uuid: hash of type and value
         identifier_type text: such as email
         value text: normalised
@@ -252,13 +184,10 @@ IDENTIFIERS = Table(
         events bigint: in how many events
         +priority integer: the place of its type in the project file, 0 the most important
         +first_event_id uuid: the earliest event
-    """),
-)
+""")
 IDENTITY_GRAPH = Table(
-    KIND,
-    "identity_graph",
-    "a link: two identifiers seen together, per day of arrival",
-    _columns("""
+    KIND, "identity_graph", "a link: two identifiers seen together, per day of arrival", daily=True
+).having("""
         arrived_on date: the day of arrival
         identifier_id uuid: the more important end
         other_id uuid: the other end
@@ -267,48 +196,28 @@ IDENTITY_GRAPH = Table(
         last_seen timestamptz: the latest event_time
         events bigint: in how many events
         first_event_id uuid: the earliest event
-    """),
-    daily=True,
-)
+""")
 TOUCHED_IDENTIFIERS = Table(
-    KIND,
-    "touched_identifiers",
-    "a queue: an identifier that came, went, or gained or lost a link",
-    _columns("""
+    KIND, "touched_identifiers", "a queue: an identifier that came, went, or gained or lost a link", public=False
+).having("""
         identifier_id uuid: the identifier
         trigger_event_id uuid: the event that caused it, where there is one
-    """),
-    public=False,
-)
-ENTITIES = Table(
-    KIND,
-    "entities",
-    "an entity id ever issued (the registry)",
-    _columns("""
+""")
+ENTITIES = Table(KIND, "entities", "an entity id ever issued (the registry)").having("""
         entity_id uuid: hash of kind, founder and ordinal
         key_id uuid: the identifier that it follows; NULL: retired
         founder_id uuid: the identifier that it was issued for
         ordinal bigint: which of the founder's ids it is, from 0
         issued_in bigint: an increasing number
         erased_at timestamptz: when the person was erased
-    """),
-)
-ENTITY_MAP = Table(
-    KIND,
-    "entity_map",
-    "whose an identifier is, and when",
-    _columns("""
+""")
+ENTITY_MAP = Table(KIND, "entity_map", "whose an identifier is, and when").having("""
         identifier_id uuid: the identifier
         valid_from timestamptz: from when, included; NULL: always
         valid_to timestamptz: until when, excluded; NULL: for ever
         entity_id uuid: the entity
-    """),
-)
-ENTITY_CHANGES = Table(
-    KIND,
-    "entity_changes",
-    "one change of the map",
-    _columns("""
+""")
+ENTITY_CHANGES = Table(KIND, "entity_changes", "one change of the map").having("""
         change_id bigint: an increasing number
         run text: the run that published it
         identifier_id uuid: the identifier that changed hands
@@ -320,26 +229,16 @@ ENTITY_CHANGES = Table(
         reason text: why, in words
         trigger_event_id uuid: the event that caused it, where there is one
         changed_at timestamptz: when it was published
-    """),
-)
-STITCHED_EVENTS = Table(
-    KIND,
-    "stitched_events",
-    "an event and whose it is now",
-    _columns("""
+""")
+STITCHED_EVENTS = Table(KIND, "stitched_events", "an event and whose it is now").having("""
         event_id uuid: the event
         arrived_on date: the day on which it landed
         event_time timestamptz: when it happened
         anchor_id uuid: its most important identifier; NULL: it has none
         entity_id uuid: whose it is; NULL: nobody's
         stitched timestamptz: when that was last worked out; set it to NULL to have it done again
-    """),
-)
-REPLAYS = Table(
-    KIND,
-    "replays",
-    "one replay",
-    _columns("""
+""")
+REPLAYS = Table(KIND, "replays", "one replay").having("""
         replay_id bigint: an increasing number
         run text: the run that did it
         started_at timestamptz: when it began
@@ -349,31 +248,18 @@ REPLAYS = Table(
         entities_touched bigint: entities that gained or lost events
         from_change bigint: the first change followed
         to_change bigint: the last change followed
-    """),
-)
+""")
 DIRTY_ENTITIES = Table(
-    KIND,
-    "dirty_entities",
-    "a queue: an entity that gained or lost events, or whose key changed",
-    _columns("entity_id uuid: the entity"),
-    public=False,
-)
-
+    KIND, "dirty_entities", "a queue: an entity that gained or lost events, or whose key changed", public=False
+).having("""
+        entity_id uuid: the entity
+""")
 # Views, made by the stages whose tables they read.
-ENTITY_REDIRECTS = Table(
-    KIND,
-    "entity_redirects",
-    "an id that is no longer current, one hop",
-    _columns("""
+ENTITY_REDIRECTS = Table(KIND, "entity_redirects", "an id that is no longer current, one hop").having("""
         from_entity_id uuid: the id
         to_entity_id uuid: the entity that it stands for now; NULL: retired
-    """),
-)
-EVENTS = Table(
-    KIND,
-    "events",
-    "an event, whole, with its entity",
-    _columns("""
+""")
+EVENTS = Table(KIND, "events", "an event, whole, with its entity").having("""
         event_id uuid: the event
         source_id text: what the source calls itself
         source_event_id text: the id that the source gave the event
@@ -386,31 +272,20 @@ EVENTS = Table(
         entity_id uuid: whose it is; NULL: nobody's
         person_id uuid: the entity, else the event itself
         person_key text: the value of the entity's key, else of the event's anchor, else the event's id
-    """),
-)
-ATTRIBUTES = Table(
-    KIND,
-    "attributes",
-    "an attribute of an entity, long",
-    _columns("""
+""")
+ATTRIBUTES = Table(KIND, "attributes", "an attribute of an entity, long").having("""
         entity_id uuid: the entity
         attribute_id text: the attribute
         value jsonb: its value
         calculated timestamptz: when it was calculated
-    """),
-)
-PROFILES = Table(
-    KIND,
-    "profiles",
-    "an entity, one typed column per shown attribute",
-    _columns("""
+""")
+PROFILES = Table(KIND, "profiles", "an entity, one typed column per shown attribute").having("""
         entity_id uuid: the entity
         person_key text: the value of the entity's key identifier
         calculated timestamptz: when it was last calculated; set it to NULL to have it done again
         valid_at timestamptz: what now() meant
         modified timestamptz: when a value last changed; set it to NULL to have the profile built anew
-    """),
-)
+""")
 
 SHARED = (
     CUSTOMER_EVENTS,

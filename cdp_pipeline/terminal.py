@@ -133,7 +133,11 @@ def show_made(folder: Path, files: list[Path], as_json: bool) -> None:
 def show_valid(project: "Project", as_json: bool) -> None:
     """That a project has no mistakes, and what is in it."""
     kinds = {
-        kind: {"identifiers": len(entity.identifiers), "rules": len(entity.stitching), "attributes": len(entity.attributes)}
+        kind: {
+            "identifiers": len(entity.identifiers),
+            "rules": len(entity.stitching),
+            "attributes": len(entity.attributes),
+        }
         for kind, entity in project.entities.items()
     }
     if as_json:
@@ -247,11 +251,15 @@ def show_profile(profile: "Profile", as_json: bool) -> None:
     for name in ("type", "value", "first seen", "last seen", "events"):
         table.add_column(name, justify="right" if name == "events" else "left")
     for known in profile.identifiers:
-        table.add_row(known.type, escape(known.value), _time(known.first_seen), _time(known.last_seen), f"{known.events:,}")
+        table.add_row(
+            known.type, escape(known.value), _time(known.first_seen), _time(known.last_seen), f"{known.events:,}"
+        )
     out.print(table)
     table = Table(title="Attributes", title_justify="left", show_header=False)
     for name, value in (profile.attributes or {}).items():
-        table.add_row(name, "" if value is None else escape(_time(value) if isinstance(value, datetime) else str(value)))
+        table.add_row(
+            name, "" if value is None else escape(_time(value) if isinstance(value, datetime) else str(value))
+        )
     out.print(table)
     table = Table(title="Last events", title_justify="left")
     for name in ("time", "source", "type", "id"):

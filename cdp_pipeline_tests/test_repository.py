@@ -35,7 +35,7 @@ MAY_IMPORT = {
     "automation": BASE | ROOMS | {"validation", "operations", "quality", "definitions"},
     "demo": set(),
 }
-FILES = {"errors", "tables", "progress", "validation", "definitions", "cli"}
+FILES = {"errors", "tables", "progress", "validation", "definitions", "cli", "starter", "terminal"}
 OURS = FILES | set(MAY_IMPORT)
 
 

@@ -63,11 +63,11 @@ def warehouse_resource(project: Project) -> dg.ResourceDefinition:
         )
 
         def waiting(holder: Holder | None) -> None:
-            log.info(f"Waiting for the warehouse, which is held by {holder or 'another process'}.")
+            log.info("Waiting for the warehouse, which is held by %s.", holder or "another process")
 
         with open_session(project, run.run_id, waiting) as session:
             for dead in fail_dead_runs(instance, project.warehouse_as_written):
-                log.warning(f"Run {dead} died without a word; it is marked as failed.")
+                log.warning("Run %s died without a word; it is marked as failed.", dead)
             session.start(_days(run))
             try:
                 yield session

@@ -1,5 +1,4 @@
-"""The assets of the events room: landing folders, `cdp/customer_events`, `cdp/rejected_events` and, for each kind of
-entity, `<kind>/event_identifiers`.
+"""The assets of the events room: landing folders, events, rejected rows, and the identifiers of events for each kind.
 
 All are partitioned by day of ARRIVAL, except the landing folders and the rejected rows. Materializing partitions
 replaces those days with what lies there now. The job run_all lands whatever is new or changed, of whichever day: its
@@ -83,7 +82,9 @@ def _customer_events(project: Project) -> dg.AssetsDefinition:
     stage = customer_events_spec(project)
     landing = [dg.AssetKey(["landing", name]) for name in project.sources]
     specs = [
-        table_spec(tables.CUSTOMER_EVENTS, stage, GROUP, landing, partitions=daily(project), metadata=sql_metadata(SQL)),
+        table_spec(
+            tables.CUSTOMER_EVENTS, stage, GROUP, landing, partitions=daily(project), metadata=sql_metadata(SQL)
+        ),
         table_spec(tables.REJECTED_EVENTS, stage, GROUP, landing),
     ]
 
@@ -134,9 +135,7 @@ def _event_identifiers(project: Project, kind: str) -> dg.AssetsDefinition:
         asked = None if is_selected(context, EVENTS) else run_days(context)
         days = Days(*asked) if asked else None
         try:
-            facts = identify_events(
-                warehouse.connection, project, kind, warehouse.run, days=days, full=config.full
-            )
+            facts = identify_events(warehouse.connection, project, kind, warehouse.run, days=days, full=config.full)
         except CdpError as error:
             yield from fail(stage, key, error)
             return

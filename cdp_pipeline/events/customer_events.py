@@ -10,6 +10,7 @@ the same before and after is not touched, so that nothing downstream is done aga
 
 from collections.abc import Iterator
 from datetime import date
+from typing import Any
 
 from sqlglot import exp
 
@@ -133,9 +134,13 @@ def _read(work: Work, project: Project, days: Days | None, reading: Reading, sta
     if reading.gone:
         return
     source = project.sources[reading.source]
-    values = {"landed_from": source.name, "place": reading.place, "last_day": last_day(project, work.current_run)}
+    values: dict[str, Any] = {
+        "landed_from": source.name,
+        "place": reading.place,
+        "last_day": last_day(project, work.current_run),
+    }
     values["day"] = reading.day if source.arrived_at is None else None
-    ends = {"first_day": first, "final_day": final if project.end is None else min(final, project.end)}
+    ends: dict[str, Any] = {"first_day": first, "final_day": final if project.end is None else min(final, project.end)}
     if reading.path is None:
         shape = table_shape(work.connection, source)
         work.run(SQL["drop_batch_view"])

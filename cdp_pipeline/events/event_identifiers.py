@@ -108,9 +108,9 @@ def _measure(work: Work) -> None:
     work.must_be_empty("the anchor is the first identifier", SQL["unanchored"], number=work.number)
 
 
-def rule_condition(rule: StitchingRule) -> exp.Expression | None:
+def rule_condition(rule: StitchingRule) -> exp.Expr | None:
     """Which events a rule reads, as a condition over `e`; None: all."""
-    conditions: list[exp.Expression] = [
+    conditions: list[exp.Expr] = [
         exp.column(column, table="e").isin(*names)
         for column, names in (("landed_from", rule.source), ("type", rule.events), ("version", rule.version))
         if names
@@ -120,20 +120,20 @@ def rule_condition(rule: StitchingRule) -> exp.Expression | None:
     return exp.and_(*conditions) if conditions else None
 
 
-def bind_event(text: str) -> exp.Expression:
+def bind_event(text: str) -> exp.Expr:
     """An expression over an event, bound to `e`, a row of customer_events.
 
     Raises:
         SqlError: the expression is not allowed, or reads a column that an event does not have.
     """
-    known: dict[str, exp.Expression] = {name: exp.column(column, table="e") for name, column in EVENT_COLUMNS.items()}
+    known: dict[str, exp.Expr] = {name: exp.column(column, table="e") for name, column in EVENT_COLUMNS.items()}
     return bind_known(parse_expression(text), known)
 
 
-def _rule_values(rule: StitchingRule) -> tuple[exp.Expression, exp.Expression]:
+def _rule_values(rule: StitchingRule) -> tuple[exp.Expr, exp.Expr]:
     """A rule's value, and the kind of JSON it is read from (NULL where it is not read from JSON as it stands)."""
     value = bind_event(rule.value)
-    kind: exp.Expression = exp.null()
+    kind: exp.Expr = exp.null()
     if isinstance(value, exp.Anonymous) and value.name.lower() == "cdp_path_text":
         kind = exp.Anonymous(this="cdp_path_kind", expressions=[part.copy() for part in value.expressions])
     condition = rule_condition(rule)
@@ -144,7 +144,9 @@ def _extract(work: Work, entity: Entity) -> None:
     """Reads all the rules' values in one scan of the events, then lists them one by one."""
     values = [tree for rule in entity.stitching for tree in _rule_values(rule)]
     hoisted = hoist_paths(values, exp.column("payload", table="e"), "cdp")
-    inner = exp.select("e.event_id", "e.arrived_on", "e.event_time", "e.landed_from", "e.source_id", "e.type", "e.version")
+    inner = exp.select(
+        "e.event_id", "e.arrived_on", "e.event_time", "e.landed_from", "e.source_id", "e.type", "e.version"
+    )
     inner = inner.select("e.payload", *(exp.alias_(tree, name) for name, tree in hoisted.lists))
     inner = inner.from_(exp.alias_(exp.table_("customer_events", "cdp"), "e"))
     if work.due is not Due.ALL:
@@ -166,7 +168,7 @@ def _extract(work: Work, entity: Entity) -> None:
 def _occurrences(number: int, rank: int, identifier_type: str, value_class: str) -> exp.Select:
     """The values that one rule found, one row each."""
     value, kind = exp.column(f"v{number}", table="x"), exp.column(f"k{number}", table="x")
-    place: exp.Expression = exp.Literal.number(0)
+    place: exp.Expr = exp.Literal.number(0)
     source: exp.Select = exp.select("x.event_id", "x.arrived_on", "x.event_time").from_("extracted as x")
     source = source.where(value.is_(exp.null()).not_())
     if value_class == "json":
@@ -191,9 +193,9 @@ def _ranked(source: exp.Select, rank: int, identifier_type: str) -> exp.Select:
     return query.from_(source.subquery("o")).where("o.value is not null")
 
 
-def _readings(identifier: IdentifierType) -> exp.Expression:
+def _readings(identifier: IdentifierType) -> exp.Expr:
     """What becomes of each distinct value of one type: normalised, judged, hashed."""
-    normalised: exp.Expression = exp.column("value", table="o")
+    normalised: exp.Expr = exp.column("value", table="o")
     steps = {"trim": "trim", "lower": "lower", "upper": "upper", "digits": "cdp_digits"}
     for step in identifier.normalize:
         normalised = exp.func(steps[step], normalised)
@@ -204,7 +206,7 @@ def _readings(identifier: IdentifierType) -> exp.Expression:
     folded = exp.func("lower", exp.func("trim", value.copy()))
     blocked = [text.strip().lower() for text in identifier.blocked]
     blocked += BLOCKED_DEFAULTS if identifier.blocked_defaults else [""]
-    is_blocked: exp.Expression = folded.isin(*blocked)
+    is_blocked: exp.Expr = folded.isin(*blocked)
     if identifier.blocked_defaults:
         is_blocked = exp.or_(is_blocked, exp.func("cdp_matches", folded.copy(), exp.Literal.string(ZERO_UUID)))
     status = exp.Case().when(is_blocked, exp.Literal.string("blocked"))

@@ -1,9 +1,9 @@
 """Landing files, found and read: NDJSON, CSV and Parquet; plain, .gz and .zst.
 
-A file is read into Arrow batches whose columns are the row's number in the file (`cdp_place_row`, from 1), what is wrong
-with the row as such (`cdp_read_problem`, mostly NULL), its text as it landed where it is broken (`cdp_broken`), and either the line
-(`cdp_line`, NDJSON) or the file's own columns. A broken row never ends the reading of a file; a file that is no file of its
-kind at all is an InputError.
+A file is read into Arrow batches whose columns are the row's number in the file (`cdp_place_row`, from 1), what is
+wrong with the row as such (`cdp_read_problem`, mostly NULL), its text as it landed where it is broken (`cdp_broken`),
+and either the line (`cdp_line`, NDJSON) or the file's own columns. A broken row never ends the reading of a file; a
+file that is no file of its kind at all is an InputError.
 """
 
 import csv
@@ -139,7 +139,9 @@ def csv_header(path: Path) -> list[str]:
     names = next(csv.reader(io.StringIO(text, newline="")), [])
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice or not all(names):
-        raise InputError(f"{path}: its header {f'names `{twice[0]}` twice' if twice else 'has a column without a name'}.")
+        raise InputError(
+            f"{path}: its header {f'names `{twice[0]}` twice' if twice else 'has a column without a name'}."
+        )
     return names
 
 
@@ -166,7 +168,7 @@ class _Numbering:
 
     def numbers(self, count: int) -> pa.Array:
         """The numbers of the next good records."""
-        numbers = []
+        numbers: list[int] = []
         while len(numbers) < count:
             if self._next not in self.broken:
                 numbers.append(self._next)

@@ -191,7 +191,7 @@ def _table_days(connection: Connection, project: Project, source: Source) -> lis
     ]
 
 
-def table_trees(connection: Connection, source: Source, shape: Shape) -> dict[str, exp.Expression]:
+def table_trees(connection: Connection, source: Source, shape: Shape) -> dict[str, exp.Expr]:
     """The table, each row's day of arrival and its whole row, to be bound into a statement."""
     table = sqlglot.parse_one(source.table or "", into=exp.Table, read="postgres")
     aliased = exp.alias_(table.copy(), "f", table=True)

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from sqlglot import exp
 
 from cdp_pipeline.config.model import Source
-from cdp_pipeline.errors import SqlError
 from cdp_pipeline.sql.expressions import bind_columns, parse_expression, unknown_column
 from cdp_pipeline.sql.forms import rewrite_up
 from cdp_pipeline.sql.json_paths import hoist_paths
@@ -51,7 +50,7 @@ def source_definition(source: Source) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def bind(text: str, shape: Shape, *, as_json: bool = False, missing: bool = True) -> exp.Expression:
+def bind(text: str, shape: Shape, *, as_json: bool = False, missing: bool = True) -> exp.Expr:
     """Binds one expression of a source to rows of a shape.
 
     Args:
@@ -64,7 +63,7 @@ def bind(text: str, shape: Shape, *, as_json: bool = False, missing: bool = True
         SqlError: the expression is not allowed, or reads a column that is not there.
     """
 
-    def resolve(column: exp.Column) -> exp.Expression:
+    def resolve(column: exp.Column) -> exp.Expr:
         if column.name == "row" and "row" not in (shape.columns or ()):
             return whole_row(shape)
         if shape.columns is None:
@@ -87,13 +86,13 @@ def _column_named(name: str, columns: Sequence[str]) -> str | None:
     return alike[0] if len(alike) == 1 else None
 
 
-def _try_json(node: exp.Expression) -> exp.Expression:
+def _try_json(node: exp.Expr) -> exp.Expr:
     if isinstance(node, exp.Cast) and node.to.this in (exp.DType.JSON, exp.DType.JSONB):
         return exp.func("cdp_try_json", node.this)
     return node
 
 
-def whole_row(shape: Shape) -> exp.Expression:
+def whole_row(shape: Shape) -> exp.Expr:
     """The whole row as jsonb."""
     if shape.columns is None:
         return _ROW.copy()
@@ -152,34 +151,36 @@ def land_statement(connection: Connection, source: Source, shape: Shape) -> Stat
     return Statement(f"{bound.name}.{source.name}.{digest}", bound.tree)
 
 
-def _id(text: str | None, shape: Shape) -> exp.Expression:
+def _id(text: str | None, shape: Shape) -> exp.Expr:
     if text is None:
         whole = exp.column("cdp_line", table="f") if shape.lines else exp.cast(whole_row(shape), "text")
         return exp.func("md5", whole)
     if text.strip().lower() == "none":
         row = exp.cast(exp.column("cdp_place_row", table="f"), "text")
-        return exp.DPipe(this=exp.DPipe(this=exp.Placeholder(this="place"), expression=exp.Literal.string(":")), expression=row)
+        return exp.DPipe(
+            this=exp.DPipe(this=exp.Placeholder(this="place"), expression=exp.Literal.string(":")), expression=row
+        )
     return bind(text, shape)
 
 
-def _raw(shape: Shape) -> exp.Expression:
+def _raw(shape: Shape) -> exp.Expr:
     if shape.lines:
         return exp.column("cdp_broken", table="f")
     return exp.func("coalesce", exp.column("cdp_broken", table="f"), exp.cast(whole_row(shape), "text"))
 
 
-def _parsed_line() -> exp.Expression:
+def _parsed_line() -> exp.Expr:
     parsed = exp.func("cdp_try_json", exp.column("cdp_line", table="a"))
     return exp.Case().when(exp.column("cdp_read_problem", table="a").is_(exp.null()), parsed)
 
 
-def _on_g(tree: exp.Expression) -> exp.Expression:
+def _on_g(tree: exp.Expr) -> exp.Expr:
     return rewrite_up(
         tree.copy(), lambda node: exp.column("cdp_row", table="g") if isinstance(node, exp.Column) else node
     )
 
 
-def _forgiving(tree: exp.Expression) -> exp.Expression:
+def _forgiving(tree: exp.Expr) -> exp.Expr:
     """The tree, or NULL where it is an error for a row; only where it can be one."""
     casts = any(node.to.this is not exp.DType.TEXT for node in tree.find_all(exp.Cast))
     calls = any(node.name.lower() in ("cdp_whole", "cdp_divide") for node in tree.find_all(exp.Anonymous))
@@ -189,32 +190,32 @@ def _forgiving(tree: exp.Expression) -> exp.Expression:
 class _Typed:
     """Turns expressions of whatever type into what an event needs."""
 
-    def __init__(self, connection: Connection, places: dict[str, exp.Expression]) -> None:
+    def __init__(self, connection: Connection, places: dict[str, exp.Expr]) -> None:
         self._connection = connection
         self._places = places
 
-    def type_of(self, tree: exp.Expression) -> str:
+    def type_of(self, tree: exp.Expr) -> str:
         """The class of an expression's type."""
         inner = SQL["describe_batch"].bind({}, value=tree, **self._places)
         described = self._connection.describe(Statement(inner.name, inner.tree, cached=False))
         return type_class(described[0][1], self._connection.dialect)
 
-    def as_text(self, tree: exp.Expression) -> exp.Expression:
+    def as_text(self, tree: exp.Expr) -> exp.Expr:
         """Text: of a jsonb string its content."""
         return exp.func("cdp_text", tree) if self.type_of(tree) == "json" else tree
 
-    def as_time(self, tree: exp.Expression) -> exp.Expression:
+    def as_time(self, tree: exp.Expr) -> exp.Expr:
         """A timestamptz; text is read as ISO 8601, without a zone UTC."""
         kind = self.type_of(tree)
         if kind == "time":
             return exp.cast(tree, "timestamptz")
         return exp.func("cdp_try_time", exp.func("cdp_text", tree) if kind == "json" else exp.cast(tree, "text"))
 
-    def as_payload(self, tree: exp.Expression) -> exp.Expression:
+    def as_payload(self, tree: exp.Expr) -> exp.Expr:
         """A jsonb: text is parsed; nothing at all and JSON null are an empty object."""
         kind = self.type_of(tree)
         value = tree if kind == "json" else exp.func("cdp_try_json" if kind == "text" else "cdp_to_json", tree)
-        nothing = tree.copy().is_(exp.null())
+        nothing: exp.Expr = tree.copy().is_(exp.null())
         if kind == "json":
             nothing = exp.or_(nothing, exp.func("cdp_json_kind", tree.copy()).eq("null"))
         return exp.Case().when(nothing, exp.func("cdp_try_json", exp.Literal.string("{}"))).else_(value)

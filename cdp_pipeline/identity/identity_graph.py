@@ -31,7 +31,9 @@ def identity_graph_spec(project: Project, kind: str) -> StageSpec:
     entity = project.entities[kind]
     schemas = {"cdp": project.schema_name, "kind": entity.schema_name}
     definition = " ".join(identifier.type for identifier in entity.identifiers)
-    return StageSpec(f"{kind}/identity_graph", kind, schemas, (f"{kind}/event_identifiers",), definition, None, INVARIANTS)
+    return StageSpec(
+        f"{kind}/identity_graph", kind, schemas, (f"{kind}/event_identifiers",), definition, None, INVARIANTS
+    )
 
 
 def link_identifiers(
@@ -70,7 +72,7 @@ def _clear(work: Work) -> None:
         work.run(SQL[f"drop_{name}"])
 
 
-def _priority(entity: Entity) -> exp.Expression:
+def _priority(entity: Entity) -> exp.Expr:
     """The place of an identifier's type in the project file."""
     case = exp.Case()
     for number, identifier in enumerate(entity.identifiers):
@@ -102,9 +104,7 @@ def _link_changed(work: Work, entity: Entity, days: Days | None) -> None:
     sighted = _in("(u.arrived_on, u.identifier_id)", "arrived_on, identifier_id", "changed_sightings")
     work.run(SQL["add_sightings"], concerned | {"wanted": sighted})
     work.run(SQL["pairs"], concerned)
-    linked = _in(
-        "(p.arrived_on, p.identifier_id, p.other_id)", "arrived_on, identifier_id, other_id", "changed_links"
-    )
+    linked = _in("(p.arrived_on, p.identifier_id, p.other_id)", "arrived_on, identifier_id, other_id", "changed_links")
     work.run(SQL["add_links"], {"wanted": linked})
     seen = _in("s.identifier_id", "identifier_id", "changed_sightings")
     work.run(SQL["add_identifiers"], {"wanted": seen, "priority": _priority(entity)})
@@ -113,7 +113,7 @@ def _link_changed(work: Work, entity: Entity, days: Days | None) -> None:
     _ = work.number
 
 
-def _in(value: str, columns: str, table: str) -> exp.Expression:
+def _in(value: str, columns: str, table: str) -> exp.Expr:
     """The condition that a value, or a tuple of values, stands in a temporary table."""
     query = exp.select(*columns.split(", ")).distinct().from_(table)
     return exp.In(this=exp.maybe_parse(value, dialect="postgres"), query=exp.Subquery(this=query))

@@ -6,6 +6,7 @@ again. Each replay leaves a row in `<kind>/replays`.
 """
 
 from datetime import UTC, datetime
+from typing import Any
 
 from sqlglot import exp
 
@@ -83,7 +84,12 @@ def _stitch_changed(work: Work, last_change: int) -> None:
 
 def _record(work: Work, last_change: int) -> None:
     seconds = (datetime.now(UTC) - work.now).total_seconds()
-    values = {"run": work.current_run.run, "started_at": work.now, "seconds": seconds, "last_change": last_change}
+    values: dict[str, Any] = {
+        "run": work.current_run.run,
+        "started_at": work.now,
+        "seconds": seconds,
+        "last_change": last_change,
+    }
     work.run(SQL["record_replay"], **values)
     work.run(SQL["events_view"])
     names = ("stitched_events", "events_of_somebody", "events_rekeyed", "entities_touched")

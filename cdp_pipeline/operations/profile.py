@@ -54,7 +54,8 @@ def find_profile(connection: Connection, project: Project, identifier: str) -> P
     Args:
         connection: the warehouse.
         project: the project.
-        identifier: `[KIND/]TYPE:VALUE`, split at the first colon; `entity_id:UUID` names an entity, by any id it ever had.
+        identifier: `[KIND/]TYPE:VALUE`, split at the first colon; `entity_id:UUID` names an entity by any id it ever
+            had.
 
     Raises:
         UsageError: it names no known kind or type, or nobody is known by it.
@@ -78,7 +79,9 @@ def _parse(project: Project, identifier: str) -> tuple[str, str, str]:
     head, colon, value = identifier.partition(":")
     given_kind, slash, identifier_type = head.rpartition("/")
     if not colon or not value:
-        raise UsageError(f"`{identifier}` is no identifier. Write TYPE:VALUE or KIND/TYPE:VALUE, such as email:ann@x.org.")
+        raise UsageError(
+            f"`{identifier}` is no identifier. Write TYPE:VALUE or KIND/TYPE:VALUE, such as email:ann@x.org."
+        )
     kinds = [given_kind] if slash else list(project.entities)
     if slash and given_kind not in project.entities:
         raise UsageError(f"There is no kind of entity `{given_kind}`. There is: {', '.join(project.entities)}.")
@@ -95,14 +98,16 @@ def _owner(connection: Connection, project: Project, kind: str, identifier_type:
         try:
             rows = connection.fetch(SQL["follow_id"].bind(schemas), entity_id=str(UUID(value)))
         except ValueError as error:
-            raise UsageError(f"`{value}` is no entity id: ids look like 0f54dcad-0e40-662d-3572-8ca04c7ea820.") from error
+            raise UsageError(
+                f"`{value}` is no entity id: ids look like 0f54dcad-0e40-662d-3572-8ca04c7ea820."
+            ) from error
     else:
         given = {"identifier_type": identifier_type, "value": value}
         rows = [(owner,) for _, owner in connection.fetch(SQL["owner"].bind(schemas), **given)]
     if not rows:
         raise UsageError(
-            f"Nobody is known by {identifier_type} {value}. Values are kept normalised (trimmed, lower case, digits only, "
-            f"as project.yaml says); the table {schemas['kind']}.identifiers holds them."
+            f"Nobody is known by {identifier_type} {value}. Values are kept normalised (trimmed, lower case, digits "
+            f"only, as project.yaml says); the table {schemas['kind']}.identifiers holds them."
         )
     return rows[0][0]  # type: ignore[no-any-return]
 

@@ -103,7 +103,9 @@ def journey_of(connection: Connection, project: Project, kind: str, entity_id: U
     schemas = schemas_of(project, kind)
     values = {
         identifier_id: (identifier_type, value)
-        for identifier_id, identifier_type, value in connection.fetch(SQL["values_of"].bind(schemas), entity_id=entity_id)
+        for identifier_id, identifier_type, value in connection.fetch(
+            SQL["values_of"].bind(schemas), entity_id=entity_id
+        )
     }
     rows = connection.fetch(SQL["journey"].bind(schemas), entity_id=entity_id)
     return Journey(kind, entity_id, _stretches(rows, values))

@@ -5,6 +5,7 @@ run, and judged by the checks that `checks.py` declares.
 """
 
 from collections.abc import Iterator
+from typing import Any
 
 import dagster as dg
 
@@ -33,7 +34,7 @@ def build_assets(project: Project) -> list[dg.AssetsDefinition]:
     def metrics(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None]]:
         warehouse = context.resources.warehouse
         figures = gather_health(warehouse.connection, project, warehouse.run)
-        told = {f"{figure.asset} {figure.check}": round(figure.value, 4) for figure in figures}
+        told: dict[str, Any] = {f"{figure.asset} {figure.check}": round(figure.value, 4) for figure in figures}
         rows = count_rows(warehouse.connection, tables.METRICS, stage)
         yield dg.MaterializeResult(asset_key=METRICS, metadata={"dagster/row_count": rows} | told)
         rows = count_rows(warehouse.connection, tables.RUNS, stage)

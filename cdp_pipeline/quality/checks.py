@@ -1,6 +1,6 @@
 """The health checks: warnings with figures, judged by Great Expectations over one small frame, once per run.
 
-They never block: a bad figure is news for people, while what must not be published is stopped by the stages' invariants.
+They never block: a bad figure is news for people; what must not be published is stopped by the stages' invariants.
 """
 
 from collections.abc import Iterator

@@ -15,7 +15,7 @@ from sqlglot.errors import SqlglotError
 from cdp_pipeline.errors import SqlError
 from cdp_pipeline.sql.forms import rewrite_up
 
-_PLAIN: tuple[type[exp.Expression], ...] = (
+_PLAIN: tuple[type[exp.Expr], ...] = (
     exp.Column, exp.Identifier, exp.Literal, exp.Boolean, exp.Null, exp.Paren, exp.Neg,
     exp.And, exp.Or, exp.Not, exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.Is, exp.In, exp.Between,
     exp.NullSafeEQ, exp.NullSafeNEQ, exp.Like, exp.ILike, exp.RegexpLike, exp.RegexpILike,
@@ -26,13 +26,13 @@ _PLAIN: tuple[type[exp.Expression], ...] = (
     exp.JSONExtract, exp.JSONExtractScalar, exp.JSONBExtract, exp.JSONBExtractScalar, exp.JSONPath, exp.JSONPathRoot,
     exp.JSONPathKey, exp.JSONPathSubscript,
 )  # fmt: skip
-_AGGREGATES: tuple[type[exp.Expression], ...] = (
+_AGGREGATES: tuple[type[exp.Expr], ...] = (
     exp.Count, exp.Sum, exp.Avg, exp.Min, exp.Max, exp.LogicalAnd, exp.LogicalOr, exp.GroupConcat,
 )  # fmt: skip
-_AROUND_AGGREGATES: tuple[type[exp.Expression], ...] = (
+_AROUND_AGGREGATES: tuple[type[exp.Expr], ...] = (
     exp.Filter, exp.Where, exp.Distinct, exp.Star, exp.Order, exp.Ordered,
 )  # fmt: skip
-_CLOCK: tuple[type[exp.Expression], ...] = (
+_CLOCK: tuple[type[exp.Expr], ...] = (
     exp.CurrentDate, exp.CurrentTime, exp.CurrentTimestamp, exp.CurrentDatetime, exp.Localtime, exp.Localtimestamp,
 )  # fmt: skip
 _CLOCK_WORDS = {"now", "today", "tomorrow", "yesterday", "allballs", "epoch", "infinity", "-infinity"}
@@ -46,10 +46,10 @@ _TIMES = {exp.DType.DATE, exp.DType.TIMESTAMP, exp.DType.TIMESTAMPTZ}
 _MAX_LENGTH = 10_000
 _MAX_DEPTH = 200
 
-Resolve = Callable[[exp.Column], exp.Expression]
+Resolve = Callable[[exp.Column], exp.Expr]
 
 
-def parse_expression(text: str, *, aggregates: bool = False) -> exp.Expression:
+def parse_expression(text: str, *, aggregates: bool = False) -> exp.Expr:
     """Reads an expression and gives the tree that the engines render.
 
     Args:
@@ -65,17 +65,17 @@ def parse_expression(text: str, *, aggregates: bool = False) -> exp.Expression:
     return _to_forms(tree)
 
 
-def has_aggregate(tree: exp.Expression) -> bool:
+def has_aggregate(tree: exp.Expr) -> bool:
     """Whether the tree calculates one value from many rows."""
     return tree.find(*_AGGREGATES) is not None
 
 
-def columns_of(tree: exp.Expression) -> list[exp.Column]:
+def columns_of(tree: exp.Expr) -> list[exp.Column]:
     """The columns that the tree reads, in order."""
     return list(tree.find_all(exp.Column))
 
 
-def bind_columns(tree: exp.Expression, resolve: Resolve) -> exp.Expression:
+def bind_columns(tree: exp.Expr, resolve: Resolve) -> exp.Expr:
     """Puts what `resolve` gives for each column in its place.
 
     Raises:
@@ -84,10 +84,10 @@ def bind_columns(tree: exp.Expression, resolve: Resolve) -> exp.Expression:
     return rewrite_up(tree.copy(), lambda node: resolve(node) if isinstance(node, exp.Column) else node)
 
 
-def bind_known(tree: exp.Expression, known: dict[str, exp.Expression]) -> exp.Expression:
+def bind_known(tree: exp.Expr, known: dict[str, exp.Expr]) -> exp.Expr:
     """Puts known columns' trees in their places; any other column is refused with the names that are known."""
 
-    def resolve(column: exp.Column) -> exp.Expression:
+    def resolve(column: exp.Column) -> exp.Expr:
         if column.name not in known:
             raise unknown_column(column.name, list(known))
         return known[column.name].copy()
@@ -100,7 +100,7 @@ def unknown_column(name: str, known: list[str]) -> SqlError:
     return SqlError(f"There is no column `{name}` here.", f"What can be read: {', '.join(known)}.")
 
 
-def _parse(text: str) -> exp.Expression:
+def _parse(text: str) -> exp.Expr:
     if len(text) > _MAX_LENGTH:
         raise SqlError(f"The expression is longer than {_MAX_LENGTH:,} characters.")
     if "\x00" in text:
@@ -122,7 +122,7 @@ def _plain(error: SqlglotError) -> str:
     return str(error).splitlines()[0].split(". Line")[0].strip().rstrip(".")
 
 
-def _check_node(node: exp.Expression, aggregates: bool) -> None:
+def _check_node(node: exp.Expr, aggregates: bool) -> None:
     if isinstance(node, _CLOCK) or (isinstance(node, exp.Anonymous) and node.name.lower() == "clock_timestamp"):
         raise SqlError("An expression that reads the clock is not supported in this release.", "Compare event_time.")
     if isinstance(node, _AGGREGATES) and not aggregates:
@@ -143,7 +143,7 @@ def _check_node(node: exp.Expression, aggregates: bool) -> None:
         )
 
 
-def _call(node: exp.Expression) -> str:
+def _call(node: exp.Expr) -> str:
     if isinstance(node, (exp.Select, exp.Subquery)):
         return "A query"
     if isinstance(node, exp.Anonymous):
@@ -151,7 +151,7 @@ def _call(node: exp.Expression) -> str:
     return f"`{node.sql('postgres')[:80]}`"
 
 
-def _is_double(node: exp.Expression) -> bool:
+def _is_double(node: exp.Expr) -> bool:
     while isinstance(node, (exp.Paren, exp.Neg)):
         node = node.this
     return isinstance(node, exp.Cast) and node.to.this is exp.DType.DOUBLE
@@ -165,11 +165,11 @@ def _check_cast(node: exp.Cast) -> None:
         raise SqlError(f"'{node.this.name}' reads the clock or is no time.", "Write the date out: date '2026-01-31'.")
 
 
-def _to_forms(tree: exp.Expression) -> exp.Expression:
+def _to_forms(tree: exp.Expr) -> exp.Expr:
     return rewrite_up(tree.copy(), _to_form)
 
 
-def _to_form(node: exp.Expression) -> exp.Expression:
+def _to_form(node: exp.Expr) -> exp.Expr:
     """The form of one node: exactly the nodes that an engine spells or means differently."""
     if isinstance(node, (exp.JSONExtract, exp.JSONExtractScalar)):
         return _path(node, list(_steps(node.expression)), isinstance(node, exp.JSONExtractScalar))
@@ -187,7 +187,7 @@ def _to_form(node: exp.Expression) -> exp.Expression:
     return node
 
 
-def _cast(node: exp.Cast) -> exp.Expression:
+def _cast(node: exp.Cast) -> exp.Expr:
     if node.to.this is exp.DType.DECIMAL and not node.to.expressions:
         return exp.cast(node.this, exp.DataType.build("numeric(38, 9)", dialect="postgres"))
     if node.to.this in _WHOLE and _is_text(node.this):
@@ -195,7 +195,7 @@ def _cast(node: exp.Cast) -> exp.Expression:
     return node
 
 
-def _is_text(node: exp.Expression) -> bool:
+def _is_text(node: exp.Expr) -> bool:
     """Whether the node is text as far as its own form tells."""
     while isinstance(node, exp.Paren):
         node = node.this
@@ -205,9 +205,9 @@ def _is_text(node: exp.Expression) -> bool:
     return isinstance(node, texts) or (isinstance(node, exp.Literal) and node.is_string)
 
 
-def _steps(path: exp.Expression) -> list[exp.Expression]:
+def _steps(path: exp.Expr) -> list[exp.Expr]:
     if isinstance(path, exp.JSONPath):
-        steps: list[exp.Expression] = []
+        steps: list[exp.Expr] = []
         for part in path.expressions[1:]:
             if isinstance(part, exp.JSONPathKey):
                 steps.append(exp.Literal.string(part.name))
@@ -221,24 +221,24 @@ def _steps(path: exp.Expression) -> list[exp.Expression]:
     )
 
 
-def _array_steps(node: exp.Expression) -> list[exp.Expression]:
+def _array_steps(node: exp.Expr) -> list[exp.Expr]:
     path = node.expression
     if not (isinstance(path, exp.Literal) and path.is_string and path.name[:1] == "{" and path.name[-1:] == "}"):
         raise SqlError(f"`{node.sql('postgres')}` needs a literal path.", "Write it like payload #>> '{user,email}'.")
     return [exp.Literal.string(key.strip().strip('"')) for key in path.name[1:-1].split(",")]
 
 
-def _path(node: exp.Expression, steps: list[exp.Expression], as_text: bool) -> exp.Expression:
+def _path(node: exp.Expr, steps: list[exp.Expr], as_text: bool) -> exp.Expr:
     root = node.this
     while isinstance(root, exp.Paren):
         root = root.this
     return exp.Anonymous(this="cdp_path_text" if as_text else "cdp_path", expressions=[root, *steps])
 
 
-def flatten_paths(tree: exp.Expression) -> exp.Expression:
-    """Makes one path of a path within a path: `cdp_path_text(cdp_path(x, 'a'), 'b')` is `cdp_path_text(x, 'a', 'b')`."""
+def flatten_paths(tree: exp.Expr) -> exp.Expr:
+    """Makes one path of a path within a path: `x -> 'a' ->> 'b'` is read in one go."""
 
-    def flatten(node: exp.Expression) -> exp.Expression:
+    def flatten(node: exp.Expr) -> exp.Expr:
         while is_path(node) and is_path(node.expressions[0]) and node.expressions[0].name.lower() == "cdp_path":
             inner = node.expressions[0]
             node = exp.Anonymous(this=node.this, expressions=[*inner.expressions, *node.expressions[1:]])
@@ -247,6 +247,6 @@ def flatten_paths(tree: exp.Expression) -> exp.Expression:
     return rewrite_up(tree, flatten)
 
 
-def is_path(node: exp.Expression) -> bool:
+def is_path(node: exp.Expr) -> bool:
     """Whether the node reads a place in a JSON value."""
     return isinstance(node, exp.Anonymous) and node.name.lower() in ("cdp_path", "cdp_path_text", "cdp_path_kind")

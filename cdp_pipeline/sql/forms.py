@@ -42,7 +42,7 @@ from collections.abc import Callable, Sequence
 import sqlglot
 from sqlglot import exp
 
-Form = Callable[[Sequence[exp.Expression]], exp.Expression]
+Form = Callable[[Sequence[exp.Expr]], exp.Expr]
 
 ISO_TIME = r"^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?( ?(Z|z|[+-]\d{2}(:?\d{2})?))?)?$"
 
@@ -51,7 +51,7 @@ def _template(text: str, dialect: str) -> Form:
     """A form written as text in the engine's own dialect, with the arguments as :a, :b, :c."""
     tree = sqlglot.parse_one(text, read=dialect)
 
-    def fill(arguments: Sequence[exp.Expression]) -> exp.Expression:
+    def fill(arguments: Sequence[exp.Expr]) -> exp.Expr:
         filled = tree.copy()
         names = dict(zip("abcdef", arguments, strict=False))
         if isinstance(filled, exp.Placeholder):
@@ -64,7 +64,7 @@ def _template(text: str, dialect: str) -> Form:
     return fill
 
 
-def json_path(keys: Sequence[exp.Expression]) -> exp.Literal:
+def json_path(keys: Sequence[exp.Expr]) -> exp.Literal:
     """DuckDB's path text for keys and places: `$."a"[0]`."""
     steps = ["$"]
     for key in keys:
@@ -78,7 +78,7 @@ def json_path(keys: Sequence[exp.Expression]) -> exp.Literal:
     return exp.Literal.string("".join(steps))
 
 
-def _duckdb_hash(arguments: Sequence[exp.Expression]) -> exp.Expression:
+def _duckdb_hash(arguments: Sequence[exp.Expr]) -> exp.Expr:
     parts = [exp.func("chr", exp.Literal.number(31)), *(argument.copy() for argument in arguments)]
     text = exp.Anonymous(this="concat_ws", expressions=parts)
     digest = exp.func("substr", exp.Anonymous(this="sha256", expressions=[text]), "1", "32")
@@ -86,31 +86,31 @@ def _duckdb_hash(arguments: Sequence[exp.Expression]) -> exp.Expression:
 
 
 def _duckdb_path(function: str) -> Form:
-    def fill(arguments: Sequence[exp.Expression]) -> exp.Expression:
+    def fill(arguments: Sequence[exp.Expr]) -> exp.Expr:
         return exp.Anonymous(this=function, expressions=[arguments[0].copy(), json_path(arguments[1:])])
 
     return fill
 
 
-def _duckdb_path_kind(arguments: Sequence[exp.Expression]) -> exp.Expression:
+def _duckdb_path_kind(arguments: Sequence[exp.Expr]) -> exp.Expr:
     kind = exp.Anonymous(this="json_type", expressions=[arguments[0].copy(), json_path(arguments[1:])])
     return _template(_DUCKDB_KIND.format(":a"), "duckdb")([kind])
 
 
-def _duckdb_path_kinds(arguments: Sequence[exp.Expression]) -> exp.Expression:
+def _duckdb_path_kinds(arguments: Sequence[exp.Expr]) -> exp.Expr:
     kinds = _duckdb_paths("json_type")(arguments)
     return _template(f"list_transform(:a, lambda k: {_DUCKDB_KIND.format('k')})", "duckdb")([kinds])
 
 
 def _duckdb_paths(function: str) -> Form:
-    def fill(arguments: Sequence[exp.Expression]) -> exp.Expression:
+    def fill(arguments: Sequence[exp.Expr]) -> exp.Expr:
         paths = [json_path(keys.expressions) for keys in arguments[1:]]
         return exp.Anonymous(this=function, expressions=[arguments[0].copy(), exp.Array(expressions=paths)])
 
     return fill
 
 
-def _duckdb_whole(arguments: Sequence[exp.Expression]) -> exp.Expression:
+def _duckdb_whole(arguments: Sequence[exp.Expr]) -> exp.Expr:
     to = arguments[1].args["to"].sql("duckdb")
     text = "CASE WHEN regexp_full_match(trim(:a), '[+-]?[0-9]+') THEN trim(:a) ELSE 'no whole number: ' || :a END"
     return _template(f"CAST({text} AS {to})", "duckdb")(arguments)
@@ -199,19 +199,19 @@ FORMS: dict[str, dict[str, Form]] = {
 }
 
 
-def apply_forms(tree: exp.Expression, dialect: str) -> exp.Expression:
+def apply_forms(tree: exp.Expr, dialect: str) -> exp.Expr:
     """Puts the engine's own forms in the place of ours, innermost first."""
     forms = FORMS[dialect]
 
-    def rewrite(node: exp.Expression) -> exp.Expression:
+    def rewrite(node: exp.Expr) -> exp.Expr:
         if isinstance(node, exp.Anonymous) and node.name.lower() in forms:
-            return forms[node.name.lower()]([argument for argument in node.expressions])
+            return forms[node.name.lower()](node.expressions)
         return node
 
     return rewrite_up(tree, rewrite)
 
 
-def rewrite_up(tree: exp.Expression, rewrite: Callable[[exp.Expression], exp.Expression]) -> exp.Expression:
+def rewrite_up(tree: exp.Expr, rewrite: Callable[[exp.Expr], exp.Expr]) -> exp.Expr:
     """Rewrites every node of the tree in place, children before their parents; returns the root."""
     for node in list(tree.dfs())[::-1]:
         replacement = rewrite(node)

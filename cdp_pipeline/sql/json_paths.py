@@ -22,35 +22,10 @@ class Hoisted:
         lists: the columns that hold the lists, each a name and the tree that extracts it; to be selected below `trees`.
     """
 
-    trees: list[exp.Expression]
-    lists: list[tuple[str, exp.Expression]]
-
-
-def hoist_paths(trees: Sequence[exp.Expression], column: exp.Column, prefix: str) -> Hoisted:
-    """Takes all paths into `column` out of the trees.
-
-    Args:
-        trees: expressions whose columns are bound.
-        column: the JSON column.
-        prefix: how the names of the list columns begin.
-    """
-    wanted: dict[str, list[tuple[exp.Expression, ...]]] = {"cdp_path_text": [], "cdp_path": [], "cdp_path_kind": []}
-    names = {"cdp_path_text": f"{prefix}_texts", "cdp_path": f"{prefix}_jsons", "cdp_path_kind": f"{prefix}_kinds"}
-
-    def take(node: exp.Expression) -> exp.Expression:
-        if not is_path(node) or node.expressions[0] != column:
-            return node
-        kind = node.name.lower()
-        keys = tuple(node.expressions[1:])
-        if keys not in wanted[kind]:
-            wanted[kind].append(keys)
-        place = exp.Literal.number(wanted[kind].index(keys))
-        return exp.Bracket(this=exp.column(names[kind]), expressions=[place], offset=0)
-
-    taken = [rewrite_up(flatten_paths(tree.copy()), take) for tree in trees]
-    lists = [
-        (names[kind], exp.Anonymous(this=f"{kind}s", expressions=[column.copy(), *(exp.Tuple(expressions=list(k)) for k in keys)]))
-        for kind, keys in wanted.items()
-        if keys
-    ]  # fmt: skip
+    trees: list[exp.Expr]
+    lists: list[tuple[str, exp.Expr]] = []
+    for kind, paths in wanted.items():
+        if paths:
+            keys = [exp.Tuple(expressions=list(path)) for path in paths]
+            lists.append((names[kind], exp.Anonymous(this=f"{kind}s", expressions=[column.copy(), *keys])))
     return Hoisted(taken, lists)

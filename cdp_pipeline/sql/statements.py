@@ -1,7 +1,7 @@
 """Named SQL statements, kept whole in `.sql` files beside the stage that runs them.
 
-A file holds statements in PostgreSQL's dialect, each under a line `-- name: what_it_does`. Tables are mentioned by their
-placeholders (`cdp.customer_events`, `kind.entity_map`) and aliased; scalar values are `:named` and reach the engine as
+A file holds statements in PostgreSQL's dialect, each under a line `-- name: what_it_does`. Tables are mentioned by
+their placeholders (`cdp.customer_events`, `kind.entity_map`) and aliased; scalar values are `:named` and reach the engine as
 parameters of the driver, never as text; what depends on the project (a list of columns, a condition) is a `:named`
 place too, bound to a tree.
 """
@@ -31,23 +31,23 @@ class Statement:
     """
 
     name: str
-    template: exp.Expression = field(repr=False, compare=False)
+    template: exp.Expr = field(repr=False, compare=False)
     schemas: tuple[tuple[str, str], ...] = ()
-    trees: Mapping[str, exp.Expression] = field(default_factory=dict, repr=False, compare=False)
+    trees: Mapping[str, exp.Expr] = field(default_factory=dict, repr=False, compare=False)
     cached: bool = True
 
-    def bind(self, schemas: Mapping[str, str], **trees: exp.Expression) -> "Statement":
+    def bind(self, schemas: Mapping[str, str], **trees: exp.Expr) -> "Statement":
         """Puts real schemas in the place of `cdp` and `kind`, and trees in the place of `:names`."""
         both = {**self.trees, **trees}
         return Statement(self.name, self.template, tuple(schemas.items()), both, self.cached and not trees)
 
     @property
-    def tree(self) -> exp.Expression:
+    def tree(self) -> exp.Expr:
         """The tree with everything in its place; a copy."""
         return _replace(self.template, dict(self.schemas), self.trees)
 
 
-def _replace(tree: exp.Expression, schemas: Mapping[str, str], trees: Mapping[str, exp.Expression]) -> exp.Expression:
+def _replace(tree: exp.Expr, schemas: Mapping[str, str], trees: Mapping[str, exp.Expr]) -> exp.Expr:
     tree = tree.copy()
     for place in list(tree.find_all(exp.Placeholder)):
         if place.name in trees:
@@ -97,6 +97,6 @@ def statement(name: str, text: str) -> Statement:
     return Statement(name, sqlglot.parse_one(text, read="postgres"), cached=False)
 
 
-def from_tree(name: str, tree: exp.Expression) -> Statement:
+def from_tree(name: str, tree: exp.Expr) -> Statement:
     """A statement that was built as a tree."""
     return Statement(name, tree, cached=False)

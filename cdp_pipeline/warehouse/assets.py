@@ -1,12 +1,12 @@
 """What all assets have in common: a table becomes an asset, a stage's facts become what Dagster shows.
 
 A room's `assets.py` says which tables a stage writes and what they depend on; names, columns, kinds and owners come
-from `tables.py`, and results, checks and failures are told in one way. Figures keep the same names in every run, so that
-Dagster charts them over time.
+from `tables.py`, and results, checks and failures are told in one way. Figures keep the same names in every run, so
+that Dagster charts them over time.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from typing import Any, Protocol
 
@@ -18,7 +18,7 @@ from cdp_pipeline.errors import CdpError, InvariantError
 from cdp_pipeline.sql.statements import Statement, Statements
 from cdp_pipeline.tables import Table
 from cdp_pipeline.warehouse.base import Connection
-from cdp_pipeline.warehouse.stage import Due, Facts, Run, StageSpec
+from cdp_pipeline.warehouse.stage import Facts, Run, StageSpec
 
 OWNERS = ["team:data"]
 RETRY = dg.RetryPolicy(max_retries=2, delay=1, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)
@@ -120,7 +120,7 @@ def stage_results(
     stage: StageSpec,
     facts: Facts,
     main: dg.AssetKey,
-    rows: dict[dg.AssetKey, int | None],
+    rows: Mapping[dg.AssetKey, int | None],
 ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
     """Tells Dagster what a stage did.
 
@@ -140,9 +140,7 @@ def stage_results(
     for invariant in stage.invariants:
         broken = facts.invariants.get(invariant)
         told = {"rows that break it": broken} if broken is not None else {"taken": "not in this run: nothing changed"}
-        yield dg.AssetCheckResult(
-            passed=not broken, asset_key=main, check_name=check_name(invariant), metadata=told  # type: ignore[arg-type]
-        )
+        yield dg.AssetCheckResult(passed=not broken, asset_key=main, check_name=check_name(invariant), metadata=told)
 
 
 def _number(value: float) -> float | int:
@@ -190,4 +188,3 @@ def count_rows(connection: Connection, table: Table, stage: StageSpec) -> int:
     query = exp.select("count(*)").from_(exp.alias_(exp.table_(table.name, table.scope), "t"))
     statement = Statement(f"count.{table.placeholder}", query).bind(stage.schemas)
     return int(connection.fetch(statement)[0][0])
-

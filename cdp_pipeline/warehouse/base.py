@@ -136,7 +136,7 @@ class Connection(ABC):
         return {name for (name,) in self.fetch(Statement("schemas", query, cached=False))}
 
 
-def _create_schema(schema: str) -> exp.Expression:
+def _create_schema(schema: str) -> exp.Expr:
     return exp.Create(this=exp.table_(None, db=exp.to_identifier(schema, quoted=True)), kind="SCHEMA", exists=True)
 
 
@@ -146,7 +146,7 @@ def _register(shared: str) -> Statement:
     return Statement("schemas.register", insert, cached=False)
 
 
-def create_table(table: Table, schema: str) -> exp.Expression:
+def create_table(table: Table, schema: str) -> exp.Expr:
     """The statement that makes a table if it is not there."""
     columns = [
         exp.ColumnDef(this=exp.to_identifier(column.name), kind=exp.DataType.build(column.type, dialect="postgres"))

@@ -9,9 +9,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
 
-import duckdb
 import pyarrow as pa
+from typing_extensions import override
 
+import duckdb
 from cdp_pipeline.errors import WarehouseBusy, WarehouseError
 from cdp_pipeline.warehouse.base import Connection, Row
 
@@ -20,7 +21,6 @@ _SETTINGS = (
     "SET autoinstall_known_extensions = false",
     "SET autoload_known_extensions = false",
     "SET enable_progress_bar = false",
-    "SET ieee_floating_point_ops = true",
 )
 
 
@@ -48,6 +48,7 @@ class DuckDBConnection(Connection):
         if memory_limit is not None:
             self._connection.execute(f"SET memory_limit = '{memory_limit}'")
 
+    @override
     def run_text(self, text: str, values: Mapping[str, Any], name: str) -> int:
         cursor = self._execute(text, values, name)
         if text[:6].upper() not in ("INSERT", "DELETE", "UPDATE", "MERGE "):
@@ -55,9 +56,11 @@ class DuckDBConnection(Connection):
         row = cursor.fetchone()
         return int(row[0]) if row else -1
 
+    @override
     def fetch_text(self, text: str, values: Mapping[str, Any], name: str) -> list[Row]:
         return self._execute(text, values, name).fetchall()
 
+    @override
     def fetch_arrow_text(self, text: str, values: Mapping[str, Any], name: str) -> pa.Table:
         return self._execute(text, values, name).to_arrow_table()
 
@@ -67,21 +70,26 @@ class DuckDBConnection(Connection):
         except duckdb.Error as error:
             raise WarehouseError(f"{name}: {error}", statement=text) from error
 
+    @override
     def load(self, name: str, rows: pa.Table) -> None:
         self._connection.register(name, rows)
 
+    @override
     def unload(self, name: str) -> None:
         self._connection.unregister(name)
 
+    @override
     def describe_text(self, text: str) -> list[tuple[str, str]]:
         return [(row[0], row[1]) for row in self.fetch_text(f"DESCRIBE {text}", {}, "describe")]
 
+    @override
     def has_schema(self, schema: str) -> bool:
         query = (
             "SELECT count(*) FROM duckdb_schemas() WHERE schema_name = $schema AND database_name = current_database()"
         )
         return bool(self.fetch_text(query, {"schema": schema}, "has_schema")[0][0])
 
+    @override
     def columns_of(self, schema: str, table: str) -> list[tuple[str, str]] | None:
         query = (
             "SELECT column_name, data_type FROM duckdb_columns() WHERE schema_name = $schema AND table_name = $table "
@@ -90,6 +98,7 @@ class DuckDBConnection(Connection):
         rows = self.fetch_text(query, {"schema": schema, "table": table}, "columns_of")
         return [(name, kind) for name, kind in rows] or None
 
+    @override
     @contextmanager
     def transaction(self) -> Iterator[None]:
         self._connection.execute("BEGIN TRANSACTION")
@@ -100,6 +109,7 @@ class DuckDBConnection(Connection):
             raise
         self._connection.execute("COMMIT")
 
+    @override
     def close(self) -> None:
         self._connection.close()
 

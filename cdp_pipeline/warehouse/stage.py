@@ -102,11 +102,11 @@ class Work:
         self.numbered = True
         return int(self.scalar(SQL["last_number"]))
 
-    def run(self, statement: Statement, trees: Mapping[str, exp.Expression] | None = None, **values: Any) -> int:
+    def run(self, statement: Statement, trees: Mapping[str, exp.Expr] | None = None, **values: Any) -> int:
         """Runs a statement in the stage's schemas and returns how many rows it wrote."""
         return self.connection.run(statement.bind(self.spec.schemas, **(trees or {})), **values)
 
-    def fetch(self, statement: Statement, trees: Mapping[str, exp.Expression] | None = None, **values: Any) -> list[Row]:
+    def fetch(self, statement: Statement, trees: Mapping[str, exp.Expr] | None = None, **values: Any) -> list[Row]:
         """Runs a query in the stage's schemas and returns all its rows."""
         return self.connection.fetch(statement.bind(self.spec.schemas, **(trees or {})), **values)
 
@@ -187,7 +187,7 @@ def _close(work: Work) -> None:
     if any(facts.invariants.values()):
         raise InvariantError(facts.asset, facts.invariants)
     facts.metrics["seconds"] = (datetime.now(UTC) - work.now).total_seconds()
-    values = {"stage": facts.asset, "number": work.number, "definition": work.spec.definition}
+    values: dict[str, Any] = {"stage": facts.asset, "number": work.number, "definition": work.spec.definition}
     work.run(SQL["note_state"], **values, everything=facts.due is Due.ALL)
     _record(work)
 
@@ -195,5 +195,9 @@ def _close(work: Work) -> None:
 def _record(work: Work) -> None:
     figures = dict(work.facts.metrics) | {f"broken {name}": n for name, n in work.facts.invariants.items() if n}
     for metric, value in figures.items():
-        values = {"run": work.current_run.run, "stage": work.facts.asset, "entity": work.facts.kind or ""}
+        values: dict[str, Any] = {
+            "run": work.current_run.run,
+            "stage": work.facts.asset,
+            "entity": work.facts.kind or "",
+        }
         work.run(SQL["record_metric"], **values, metric=metric, value=float(value), measured_at=work.now)

@@ -17,12 +17,8 @@ from typing import Any, TypeAlias
 from cdp_pipeline import tables
 from cdp_pipeline.config.loader import load_project
 from cdp_pipeline.config.model import Project
-from cdp_pipeline.events.customer_events import land_events
-from cdp_pipeline.events.event_identifiers import identify_events
 from cdp_pipeline.events.landing import Days
-from cdp_pipeline.identity.entity_map import map_entities
-from cdp_pipeline.identity.identity_graph import link_identifiers
-from cdp_pipeline.identity.stitched_events import stitch_events
+from cdp_pipeline.operations.pipeline import run_stages
 from cdp_pipeline.sql.statements import Statement, statement
 from cdp_pipeline.warehouse.base import Connection
 from cdp_pipeline.warehouse.duckdb import DuckDBConnection
@@ -84,17 +80,11 @@ class Pipeline:
             until: Stop after this asset, as if the process had died then.
         """
         done = {}
-        for facts in self._stages(self.new_run(), days, full):
+        for facts in run_stages(self.connection, self.project, self.new_run(), days=days, full=full):
             done[facts.asset] = facts
             if facts.asset == until:
                 break
         return done
-
-    def _stages(self, run: Run, days: Days | None, full: bool) -> Iterator[Facts]:
-        yield land_events(self.connection, self.project, run, days)
-        for kind in self.project.entities:
-            for work in (identify_events, link_identifiers, map_entities, stitch_events):
-                yield work(self.connection, self.project, kind, run, full=full)
 
     def replace(self, *days: date) -> dict[str, Facts]:
         """Run with `--from/--to`: replace the days from the first to the last with what lies there now."""
