@@ -23,6 +23,31 @@ class Hoisted:
     """
 
     trees: list[exp.Expr]
+    lists: list[tuple[str, exp.Expr]]
+
+
+def hoist_paths(trees: Sequence[exp.Expr], column: exp.Column, prefix: str) -> Hoisted:
+    """Takes all paths into `column` out of the trees.
+
+    Args:
+        trees: expressions whose columns are bound.
+        column: the JSON column.
+        prefix: how the names of the list columns begin.
+    """
+    wanted: dict[str, list[tuple[exp.Expr, ...]]] = {"cdp_path_text": [], "cdp_path": [], "cdp_path_kind": []}
+    names = {"cdp_path_text": f"{prefix}_texts", "cdp_path": f"{prefix}_jsons", "cdp_path_kind": f"{prefix}_kinds"}
+
+    def take(node: exp.Expr) -> exp.Expr:
+        if not is_path(node) or node.expressions[0] != column:
+            return node
+        kind = node.name.lower()
+        keys = tuple(node.expressions[1:])
+        if keys not in wanted[kind]:
+            wanted[kind].append(keys)
+        place = exp.Literal.number(wanted[kind].index(keys))
+        return exp.Bracket(this=exp.column(names[kind]), expressions=[place], offset=0)
+
+    taken = [rewrite_up(flatten_paths(tree.copy()), take) for tree in trees]
     lists: list[tuple[str, exp.Expr]] = []
     for kind, paths in wanted.items():
         if paths:

@@ -1,9 +1,9 @@
 """Named SQL statements, kept whole in `.sql` files beside the stage that runs them.
 
 A file holds statements in PostgreSQL's dialect, each under a line `-- name: what_it_does`. Tables are mentioned by
-their placeholders (`cdp.customer_events`, `kind.entity_map`) and aliased; scalar values are `:named` and reach the engine as
-parameters of the driver, never as text; what depends on the project (a list of columns, a condition) is a `:named`
-place too, bound to a tree.
+their placeholders (`cdp.customer_events`, `kind.entity_map`) and aliased; scalar values are `:named` and reach the
+engine as parameters of the driver, never as text; what depends on the project (a list of columns, a condition) is a
+`:named` place too, bound to a tree.
 """
 
 import re

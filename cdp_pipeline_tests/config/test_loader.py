@@ -55,6 +55,11 @@ def test_a_key_without_a_value_is_a_key_that_was_left_out(tmp_path: Path) -> Non
     assert (project.sources["web"].where, project.end) == (None, None)
 
 
+def test_a_project_may_end_on_the_day_on_which_it_starts(tmp_path: Path) -> None:
+    project = load_project(write_project(tmp_path, f"{SHOP}end: 2026-01-01\n"), {})
+    assert project.end == project.start == date(2026, 1, 1)
+
+
 def test_schemas_are_renamed_by_the_key_schema(tmp_path: Path) -> None:
     text = replaced("name: shop\n", "name: shop\nschema: shared\n").replace(
         "customer:\n", "customer:\n    schema: people\n"

@@ -318,6 +318,11 @@ FOLLOWED = {
     "a type of identifier that a rule names": ("{type: web_id}", "{type: web_id, pii: 1}", ["identifiers[2].pii"]),
     "a type of identifier without its name": ("{type: web_id}", "{tpe: web_id}", ["identifiers[2].tpe"]),
     "all identifiers": ("    identifiers:\n", "    identifers:\n", ["entities.customer.identifers"]),
+    "the only type of identifier": (
+        SHOP[SHOP.index("    identifiers:") : SHOP.index("    attributes:")],
+        "    identifiers: [{type: email, pii: 1}]\n",
+        ["identifiers[0].pii"],
+    ),
     "all sources": ("sources:\n", "surces:\n", ["surces"]),
     "files of a source": ("    table: raw.contacts\n", "    tabel: raw.contacts\n", ["sources.crm.tabel"]),
     "the start": ("start: 2026-01-01", "start: first\nend: 1960-01-01", ["start"]),

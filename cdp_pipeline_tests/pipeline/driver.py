@@ -17,8 +17,9 @@ from typing import Any, TypeAlias
 from cdp_pipeline import tables
 from cdp_pipeline.config.loader import load_project
 from cdp_pipeline.config.model import Project
-from cdp_pipeline.events.landing import Days
-from cdp_pipeline.operations.pipeline import run_stages
+from cdp_pipeline.events.customer_events import ASSET as EVENTS
+from cdp_pipeline.events.landing import Days, Plan
+from cdp_pipeline.operations.pipeline import landing_due, run_stages
 from cdp_pipeline.sql.statements import Statement, statement
 from cdp_pipeline.warehouse.base import Connection
 from cdp_pipeline.warehouse.duckdb import DuckDBConnection
@@ -86,6 +87,14 @@ class Pipeline:
                 break
         return done
 
+    def land(self, days: Days | None = None) -> Facts:
+        """Run the first stage alone."""
+        return self.run(days, until=EVENTS)[EVENTS]
+
+    def plan(self) -> Plan:
+        """Return what a plain run would land now."""
+        return landing_due(self.connection, self.project, Run("plan", self.now, self.now))
+
     def replace(self, *days: date) -> dict[str, Facts]:
         """Run with `--from/--to`: replace the days from the first to the last with what lies there now."""
         return self.run(Days(min(days), max(days)))
@@ -122,6 +131,9 @@ class Pipeline:
                 if columns and table.name not in without:
                     rows = self.query(" ".join(("select", ", ".join(columns), "from", table.placeholder)), kind)
                     found[f"{kind or 'cdp'}.{table.name}"] = sorted(rows, key=repr)
+            if kind is not None and self.connection.columns_of(self.schemas(kind)["kind"], tables.PROFILES.name):
+                # Its columns are the project's attributes.
+                found[f"{kind}.profiles"] = sorted(self.query("select * from kind.profiles", kind), key=repr)
         return found
 
 
