@@ -56,17 +56,18 @@ def _aggregates(parts: Sequence[Part]) -> exp.Select:
     main = (
         exp.select(entity, *plain).from_(exp.alias_(exp.to_table("profile_events"), "e", table=True)).group_by(entity)
     )
-    query = exp.select(exp.column("entity_id", table="m")).from_(main.subquery("m"))
+    found = [exp.alias_(_found(part), part.name) for part in parts]
+    query = exp.select(exp.column("entity_id", table="m"), *found).from_(main.subquery("m", copy=False), copy=False)
     for part in parts:
-        if part.tally is None:
-            query = query.select(exp.column(part.name, table="m"))
-            continue
-        alias = f"t_{part.name}"
-        tally = SQL["tally"].bind({}, column=part.tally, aggregate=part.tree).tree
-        query = query.select(exp.alias_(exp.column("value", table=alias), part.name))
-        same = exp.column("entity_id", table=alias).eq(exp.column("entity_id", table="m"))
-        query = query.join(_as(tally, alias), on=same, join_type="left")
+        if part.tally is not None:
+            tally = SQL["tally"].bind({}, column=part.tally, aggregate=part.tree).tree
+            same = exp.column("entity_id", table=f"t_{part.name}").eq(exp.column("entity_id", table="m"))
+            query.join(_as(tally, f"t_{part.name}"), on=same, join_type="left", copy=False)
     return query
+
+
+def _found(part: Part) -> exp.Column:
+    return exp.column(part.name, table="m") if part.tally is None else exp.column("value", table=f"t_{part.name}")
 
 
 def _as(query: exp.Expr, alias: str) -> exp.Expr:

@@ -8,7 +8,7 @@ Files are landed in groups of whole days, each in one transaction: a reader sees
 the same before and after is not touched, so that nothing downstream is done again for it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import date
 from typing import Any
 
@@ -79,6 +79,9 @@ def land_events(
         total.invariants.update({n: total.invariants.get(n, 0) + count for n, count in facts.invariants.items()})
         for name, value in facts.metrics.items():
             total.metrics[name] = total.metrics.get(name, 0.0) + value
+    # A day that several groups touched, and what has no day, was counted whole by each of them.
+    if plan.readings:
+        total.metrics.update(_totals(total.days))
     return total
 
 
@@ -139,7 +142,8 @@ def _read(work: Work, project: Project, days: Days | None, reading: Reading, sta
         "place": reading.place,
         "last_day": last_day(project, work.current_run),
     }
-    values["day"] = reading.day if source.arrived_at is None else None
+    if source.arrived_at is None:
+        values["day"] = reading.day
     ends: dict[str, Any] = {"first_day": first, "final_day": final if project.end is None else min(final, project.end)}
     if reading.path is None:
         shape = table_shape(work.connection, source)
@@ -187,7 +191,9 @@ def _publish(work: Work, project: Project, days: Days | None, group: list[Readin
     work.run(SQL["add_counts"])
     for reading in group:
         partial = days is not None and reading.day is None
-        if reading.gone or not partial:
+        if reading.gone:
+            work.run(SQL["remove_emptied_file"], source=reading.source, place=reading.place)
+        elif not partial:
             work.run(SQL["remove_file"], source=reading.source, place=reading.place)
         if not reading.gone and not partial:
             names = ("source", "place", "day", "fingerprint", "size", "modified")
@@ -200,16 +206,25 @@ def _publish(work: Work, project: Project, days: Days | None, group: list[Readin
 def _measure(work: Work) -> None:
     work.run(SQL["touched_days"], number=work.number)
     broken = 0
-    totals = {"landed_rows": 0, "rejected_rows": 0, "duplicates": 0}
     for source, day, landed, events, rejected, duplicates in work.fetch(SQL["figures_by_day"]):
         broken += landed != events + rejected
         figures = work.facts.days.setdefault(day, {})
         figures[f"{source} landed rows"] = landed
         figures[f"{source} events"] = events
         figures[f"{source} rejected rows"] = rejected
-        for name, value in (("landed_rows", landed), ("rejected_rows", rejected), ("duplicates", duplicates)):
-            totals[name] += value
-    work.measure(**totals)
+        figures[f"{source} duplicates"] = duplicates
+    work.measure(**_totals(work.facts.days))
     work.facts.invariants["landed rows are events or rejected rows"] = broken
     work.must_be_empty("every event once", SQL["doubled_events"])
     work.must_be_empty("no landed event is missing", SQL["lost_events"])
+
+
+def _totals(days: Mapping[date | None, Mapping[str, int]]) -> dict[str, int]:
+    """The figures of all days and sources together."""
+    totals = {"landed_rows": 0, "rejected_rows": 0, "duplicates": 0}
+    for figures in days.values():
+        for name, value in figures.items():
+            _, _, what = name.partition(" ")
+            if what.replace(" ", "_") in totals:
+                totals[what.replace(" ", "_")] += value
+    return totals

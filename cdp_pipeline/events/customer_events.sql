@@ -1,5 +1,10 @@
 -- name: files
+-- What was read; of a file of several days that was only ever asked for some of its days, its rows alone tell.
 select f.source, f.place, f.day, f.fingerprint, f.size, f.modified, f.definition from cdp.landed_files as f
+union all
+select distinct r.source, r.place, cast(null as date), '', 0, cast(0 as double precision), ''
+from cdp.landed_rows as r
+where not exists (select 1 from cdp.landed_files as g where g.source = r.source and g.place = r.place)
 
 -- name: make_scope
 create temporary table scope (source text, place text, first_day date, final_day date)
@@ -165,6 +170,12 @@ group by l.landed_from, l.place, l.arrived_on
 
 -- name: remove_file
 delete from cdp.landed_files as f where f.source = :source and f.place = :place
+
+-- name: remove_emptied_file
+-- A file that lies there no more is known until the last of its days was replaced.
+delete from cdp.landed_files as f
+where f.source = :source and f.place = :place
+    and not exists (select 1 from cdp.landed_rows as r where r.source = f.source and r.place = f.place)
 
 -- name: add_file
 insert into cdp.landed_files (source, place, day, fingerprint, size, modified, definition, landed_in)

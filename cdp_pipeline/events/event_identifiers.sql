@@ -64,7 +64,7 @@ delete from kind.event_identifiers as i
 insert into kind.event_identifiers (event_id, arrived_on, event_time, anchor_id, identifier_ids, changed_in)
 select f.event_id, f.arrived_on, f.event_time, f.identifier_ids[1], f.identifier_ids, :number
 from (
-    select g.event_id, g.arrived_on, g.event_time, array_agg(g.identifier_id order by g.rank) as identifier_ids
+    select g.event_id, g.arrived_on, g.event_time, cdp_ordered(g.identifier_id, g.rank) as identifier_ids
     from found as g
     group by g.event_id, g.arrived_on, g.event_time
 ) as f

@@ -25,12 +25,14 @@ from cdp_pipeline.config.model import Source
 from cdp_pipeline.errors import InputError
 
 BLOCK_BYTES = 32 << 20
+_BLANK_AT_MOST = 80  # characters of white space; a longer line of nothing else is a broken row
 ROWS_PER_BATCH = 250_000
+_HEADER_BYTES = 1 << 20
 _COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
 _FORMATS = {".ndjson": "ndjson", ".jsonl": "ndjson", ".json": "ndjson", ".csv": "csv", ".parquet": "parquet"}
 _DAY = r"(?P<day>\d{4}-\d{2}-\d{2})"
 # What PostgreSQL's jsonb refuses and other parsers let through; only such lines are parsed again, strictly.
-_SUSPECT = r"(?i)\\u0000|\\ud[89a-f]|[:\[,]\s*-?(nan|inf)"
+_SUSPECT = r"(?i)\x00|\\u0000|\\ud[89a-f]|[:\[,]\s*-?(nan|inf)|,\s*[\]}]"
 
 
 @dataclass(frozen=True)
@@ -116,6 +118,8 @@ def read_file(path: Path) -> Iterator[pa.Table]:
     if path.stat().st_size == 0:
         return
     try:
+        if kind != "parquet" and not _has_rows(path, kind):
+            return
         with pa.input_stream(path, compression=compression) as stream:
             if kind == "parquet":
                 yield from _read_parquet(stream)
@@ -128,14 +132,25 @@ def read_file(path: Path) -> Iterator[pa.Table]:
         ) from error
 
 
+def _has_rows(path: Path, kind: str) -> bool:
+    """Whether a file of text has more than nothing, or in CSV than the beginning of a header."""
+    head = _head(path, 1 if kind == "ndjson" else _HEADER_BYTES)
+    return bool(head) if kind == "ndjson" else b"\n" in head or b"\r" in head
+
+
+def _head(path: Path, size: int) -> bytes:
+    """How a file begins, decompressed."""
+    with pa.input_stream(path, compression=file_format(path)[1]) as stream:
+        return bytes(stream.read(size))
+
+
 def csv_header(path: Path) -> list[str]:
     """The names of a CSV file's columns.
 
     Raises:
         InputError: it has none, one of them is empty, or two are equal.
     """
-    with pa.input_stream(path, compression=file_format(path)[1]) as stream:
-        text = stream.read(1 << 20).decode("utf-8-sig", errors="replace")
+    text = _head(path, _HEADER_BYTES).decode("utf-8-sig", errors="replace")
     names = next(csv.reader(io.StringIO(text, newline="")), [])
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice or not all(names):
@@ -196,7 +211,7 @@ def _read_text(stream: pa.NativeFile, header: list[str] | None) -> Iterator[pa.T
     reader = pacsv.open_csv(
         stream,
         read_options=pacsv.ReadOptions(
-            use_threads=False, block_size=BLOCK_BYTES, column_names=columns, skip_rows=0 if lines else 1
+            use_threads=False, block_size=BLOCK_BYTES, column_names=columns, skip_rows_after_names=0 if lines else 1
         ),
         parse_options=pacsv.ParseOptions(
             delimiter="\x01" if lines else ",",
@@ -229,7 +244,15 @@ def _text_batch(batch: pa.RecordBatch, numbers: pa.Array, lines: bool) -> pa.Tab
         }
         | columns
     )
-    return table.filter(pc.not_equal(pc.utf8_trim_whitespace(table["cdp_line"]), "")) if lines else table
+    return _without_blank_lines(table) if lines else table
+
+
+def _without_blank_lines(table: pa.Table) -> pa.Table:
+    short = pc.indices_nonzero(pc.less(pc.binary_length(table["cdp_line"]), _BLANK_AT_MOST)).to_pylist()
+    blank = [row for row in short if not table["cdp_line"][row].as_py().strip()]
+    if not blank:
+        return table
+    return table.filter(pc.invert(pc.is_in(pa.array(range(len(table))), value_set=pa.array(blank, pa.int64()))))
 
 
 def _decode(raw: pa.Array, problems: dict[int, str]) -> pa.Array:

@@ -59,7 +59,7 @@ class Plan:
 
     Attributes:
         readings: by day of arrival; those of several days last.
-        vanished: places that were landed and lie there no more.
+        vanished: places that were landed and lie there no more, those of sources that are declared no more included.
         waiting: files of days that have not come yet.
     """
 
@@ -105,8 +105,14 @@ def plan_landing(connection: Connection, project: Project, run: Run, days: Days 
     for source, place, *rest in connection.fetch(SQL["files"].bind({"cdp": project.schema_name})):
         known.setdefault(source, {})[place] = _Known(*rest)
     plan = Plan()
-    for source in project.sources.values():
-        _plan_source(connection, project, run, days, source, known[source.name], plan)
+    for name, places in known.items():
+        source = project.sources.get(name)
+        here = set() if source is None else _plan_source(connection, project, run, days, source, places, plan)
+        for place, was in places.items():
+            if place not in here:
+                plan.vanished.append(place)
+                if days is not None and (was.day is None or was.day in days):
+                    plan.readings.append(Reading(name, place, was.day, gone=True))
     plan.readings.sort(key=lambda reading: (reading.day or date.max, reading.source, reading.place))
     return plan
 
@@ -119,7 +125,8 @@ def _plan_source(
     source: Source,
     known: dict[str, _Known],
     plan: Plan,
-) -> None:
+) -> set[str]:
+    """Plans what lies there of a source now, and returns its places."""
     found = _table_days(connection, project, source) if source.table else _files(project, source)
     for reading in found:
         if reading.day is not None and reading.day < project.start:
@@ -131,12 +138,7 @@ def _plan_source(
             plan.waiting.append(reading.place)
         elif _wanted(reading, known.get(reading.place), definition_of(project, source), days):
             plan.readings.append(_with_fingerprint(reading))
-    here = {reading.place for reading in found}
-    for place, was in known.items():
-        if place not in here:
-            plan.vanished.append(place)
-            if days is not None and (was.day is None or was.day in days):
-                plan.readings.append(Reading(source.name, place, was.day, gone=True))
+    return {reading.place for reading in found}
 
 
 def _wanted(reading: Reading, known: _Known | None, definition: str, days: Days | None) -> bool:

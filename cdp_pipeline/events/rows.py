@@ -182,7 +182,10 @@ def _on_g(tree: exp.Expr) -> exp.Expr:
 
 def _forgiving(tree: exp.Expr) -> exp.Expr:
     """The tree, or NULL where it is an error for a row; only where it can be one."""
-    casts = any(node.to.this is not exp.DType.TEXT for node in tree.find_all(exp.Cast))
+    casts = any(
+        node.to.this is not exp.DType.TEXT and not isinstance(node.this, exp.Placeholder)
+        for node in tree.find_all(exp.Cast)
+    )
     calls = any(node.name.lower() in ("cdp_whole", "cdp_divide") for node in tree.find_all(exp.Anonymous))
     return exp.func("cdp_try", tree) if casts or calls or tree.find(exp.Add, exp.Sub, exp.Mul, exp.Substring) else tree
 
@@ -196,6 +199,8 @@ class _Typed:
 
     def type_of(self, tree: exp.Expr) -> str:
         """The class of an expression's type."""
+        if tree.find(exp.Placeholder):
+            return "text"  # an id that is made of the row's place
         inner = SQL["describe_batch"].bind({}, value=tree, **self._places)
         described = self._connection.describe(Statement(inner.name, inner.tree, cached=False))
         return type_class(described[0][1], self._connection.dialect)

@@ -7,10 +7,13 @@ the clock.
 """
 
 from collections.abc import Callable
+from typing import ClassVar
 
 import sqlglot
-from sqlglot import exp
+from sqlglot import TokenType, exp
+from sqlglot.dialects.postgres import Postgres
 from sqlglot.errors import SqlglotError
+from sqlglot.parsers.postgres import PostgresParser
 
 from cdp_pipeline.errors import SqlError
 from cdp_pipeline.sql.forms import rewrite_up
@@ -45,6 +48,18 @@ _WHOLE = {exp.DType.INT, exp.DType.BIGINT, exp.DType.SMALLINT}
 _TIMES = {exp.DType.DATE, exp.DType.TIMESTAMP, exp.DType.TIMESTAMPTZ}
 _MAX_LENGTH = 10_000
 _MAX_DEPTH = 200
+
+
+class _PostgreSQL(Postgres):
+    """PostgreSQL as it is: sqlglot takes `lower(payload->'user'->>'email')` for a lambda, which PostgreSQL has not."""
+
+    class Parser(PostgresParser):
+        """Reads `->` as the operator of JSON, in a function's arguments too."""
+
+        LAMBDAS: ClassVar = {
+            token: parse for token, parse in PostgresParser.LAMBDAS.items() if token is not TokenType.ARROW
+        }
+
 
 Resolve = Callable[[exp.Column], exp.Expr]
 
@@ -106,7 +121,7 @@ def _parse(text: str) -> exp.Expr:
     if "\x00" in text:
         raise SqlError("The expression holds a NUL character.")
     try:
-        trees = [tree for tree in sqlglot.parse(text, read="postgres") if tree is not None]
+        trees = [tree for tree in sqlglot.parse(text, read=_PostgreSQL) if tree is not None]
     except SqlglotError as error:
         raise SqlError(f"`{text}` is no SQL expression: {_plain(error)}.") from error
     except RecursionError as error:

@@ -25,6 +25,7 @@ A statement says `cdp_hash(...)`; each engine's row here says what that is calle
     cdp_first(value, k1, k2) aggregate: the value that comes first by two keys
     cdp_last(value, k1, k2)  aggregate: the value that comes last by two keys
     cdp_any(value)           aggregate: the smallest value that is not NULL, of a type that has no min() everywhere
+    cdp_ordered(value, key)  aggregate: an array of the values in the order of a key
     cdp_average(numeric)     aggregate: numeric(38,9), rounded half away from zero
     cdp_sum(numeric)         aggregate: numeric(38,9); an error when it is too large for that
     cdp_list(value)          aggregate: jsonb array of the distinct values, ascending; NULL over none
@@ -116,15 +117,22 @@ def _duckdb_whole(arguments: Sequence[exp.Expr]) -> exp.Expr:
     return _template(f"CAST({text} AS {to})", "duckdb")(arguments)
 
 
+# DuckDB reads most ISO 8601 texts as they stand; it wants seconds, and no blank before the zone.
 _DUCKDB_TIME = (
-    f"CASE WHEN regexp_matches(:a, '{ISO_TIME}') THEN "
+    f"CASE WHEN regexp_matches(:a, '{ISO_TIME}') THEN coalesce(TRY_CAST(:a AS TIMESTAMPTZ), "
     "TRY_CAST(regexp_replace(upper(regexp_replace(:a, ' ?(Z|z|[+-]\\d\\d(:?\\d\\d)?)$', '\\1')), "
-    "'^(.{10}[T ]\\d\\d:\\d\\d)([Z+-].*)?$', '\\1:00\\2') AS TIMESTAMPTZ) END"
+    "'^(.{10}[T ]\\d\\d:\\d\\d)([Z+-].*)?$', '\\1:00\\2') AS TIMESTAMPTZ)) END"
 )
 _DUCKDB_KIND = (
     "CASE {0} WHEN 'OBJECT' THEN 'object' WHEN 'ARRAY' THEN 'array' WHEN 'VARCHAR' THEN 'string' "
     "WHEN 'BOOLEAN' THEN 'boolean' WHEN 'NULL' THEN 'null' WHEN 'UBIGINT' THEN 'integer' WHEN 'BIGINT' THEN 'integer' "
     "WHEN 'DOUBLE' THEN 'number' END"
+)
+# JSON that is known to be valid tells its kind by its first character, without being parsed again.
+_DUCKDB_KIND_OF_TEXT = (
+    "CASE left(ltrim(CAST(:a AS VARCHAR), ' ' || chr(9) || chr(10) || chr(13)), 1) WHEN '{' THEN 'object' "
+    "WHEN '[' THEN 'array' WHEN '\"' THEN 'string' WHEN 't' THEN 'boolean' WHEN 'f' THEN 'boolean' "
+    f"WHEN 'n' THEN 'null' ELSE {_DUCKDB_KIND.format('json_type(:a)')} END"
 )
 # The sum in whole billionths, twice, plus or minus the count: integer division then rounds half away from zero.
 _DUCKDB_AVERAGE = (
@@ -148,7 +156,7 @@ FORMS: dict[str, dict[str, Form]] = {
         "cdp_hash": _duckdb_hash,
         "cdp_try_json": _template("TRY_CAST(:a AS JSON)", "duckdb"),
         "cdp_try_time": _template(_DUCKDB_TIME, "duckdb"),
-        "cdp_json_kind": _template(_DUCKDB_KIND.format("json_type(:a)"), "duckdb"),
+        "cdp_json_kind": _template(_DUCKDB_KIND_OF_TEXT, "duckdb"),
         "cdp_json_texts": _template(
             "CASE WHEN json_type(:a) = 'ARRAY' THEN json_extract_string(:a, '$[*]') "
             "ELSE [json_extract_string(:a, '$')] END",
@@ -180,6 +188,9 @@ FORMS: dict[str, dict[str, Form]] = {
         "cdp_matches": _template("regexp_matches(:a, :b)", "duckdb"),
         "cdp_first": _template("arg_min(:a, struct_pack(k1 := :b, k2 := :c)) FILTER (WHERE :a IS NOT NULL)", "duckdb"),
         "cdp_last": _template("arg_max(:a, struct_pack(k1 := :b, k2 := :c)) FILTER (WHERE :a IS NOT NULL)", "duckdb"),
+        "cdp_ordered": _template(
+            "list_transform(list_sort(list(struct_pack(k := :b, v := :a))), lambda s: s.v)", "duckdb"
+        ),
         "cdp_any": _template("min(:a)", "duckdb"),
         "cdp_average": _template(_DUCKDB_AVERAGE, "duckdb"),
         "cdp_sum": _template(_DUCKDB_SUM, "duckdb"),

@@ -230,6 +230,30 @@ def test_changed_definition_of_a_source_lands_its_files_again(start: Start) -> N
     assert sum(pipeline.column("select r.landed_rows from cdp.landed_rows as r")) == 2
 
 
+def test_source_that_is_declared_no_more_goes_when_its_days_are_replaced(start: Start) -> None:
+    pipeline = start(project(WEB + APP))
+    for number, source in itertools.product((2, 3), ("web", "app")):
+        pipeline.write(f"landing/{day(number)}/{source}.ndjson", lines(row(f"{source} {number}")))
+    pipeline.land()
+    pipeline.rewrite(project(WEB))
+    assert pipeline.plan().vanished == [f"landing/{day(number)}/app.ndjson" for number in (2, 3)]
+    pipeline.land()
+    assert len(ids(pipeline)) == 4
+    pipeline.land(days(3))
+    assert ids(pipeline) == ["app 2", "web 2", "web 3"]
+
+
+def test_file_of_several_days_that_was_asked_for_one_of_them_is_known(start: Start) -> None:
+    pipeline = start(project(BY_ROW))
+    gone = pipeline.write("landing/web.ndjson", lines(*(row(n, got=day(n)) for n in (2, 3))))
+    pipeline.land(days(3))
+    assert ids(pipeline) == ["3"]
+    gone.unlink()
+    assert pipeline.plan().vanished == ["landing/web.ndjson"]
+    pipeline.land(days(3))
+    assert ids(pipeline) == []
+
+
 @pytest.mark.parametrize("source", ["path", "row"])
 def test_data_before_the_start_is_an_error_and_changes_nothing(start: Start, source: str) -> None:
     pipeline = start(project(WEB if source == "path" else BY_ROW))
@@ -283,17 +307,18 @@ def test_counts_add_up_by_source_and_day(start: Start, monkeypatch: pytest.Monke
             pipeline.write(f"landing/{day(number)}/app.ndjson", lines(row(9, type=""), row(number)))
         pipeline.write("landing/crm-1.ndjson", lines(row(1, got=day(2)), row(2, got=day(4)), row(3), row(1, got="soon")))
         pipeline.write("landing/crm-2.ndjson", lines(row(1, got=day(2)), row(2, got=day(3)), row(4, got=day(4))))
-        seen.append((what_landed(pipeline), figures(pipeline.land())))
+        counts = figures(pipeline.land())
+        seen.append((what_landed(pipeline), counts))
         counted = pipeline.query("select sum(r.landed_rows) from cdp.landed_rows as r")
         assert counted == [(4 + 4 + 2 + 2 + 4 + 3,)]
     assert seen[0] == seen[1]
     by_day, totals = seen[0][1]
     assert by_day[on(2)] == {
-        **{"web landed rows": 4, "web events": 2, "web rejected rows": 2},
-        **{"app landed rows": 2, "app events": 1, "app rejected rows": 1},
-        **{"crm landed rows": 2, "crm events": 1, "crm rejected rows": 1},
+        **{"web landed rows": 4, "web events": 2, "web rejected rows": 2, "web duplicates": 1},
+        **{"app landed rows": 2, "app events": 1, "app rejected rows": 1, "app duplicates": 0},
+        **{"crm landed rows": 2, "crm events": 1, "crm rejected rows": 1, "crm duplicates": 1},
     }
-    assert by_day[None] == {"crm landed rows": 2, "crm events": 0, "crm rejected rows": 2}
+    assert by_day[None] == {"crm landed rows": 2, "crm events": 0, "crm rejected rows": 2, "crm duplicates": 0}
     assert totals == {"landed_rows": 19, "rejected_rows": 11, "duplicates": 5, "events_added": 8, "events_removed": 0}
     for figures_of_day in by_day.values():
         for name in ("web", "app", "crm"):

@@ -1,0 +1,75 @@
+"""Attributes of type expression: any aggregate expression over the events that the attribute reads."""
+
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cdp_pipeline.attributes.calculation import calculation_of
+from cdp_pipeline.attributes.plan import Plan
+from cdp_pipeline_tests.attributes.worlds import Event, World, attribute
+
+EVENTS = [
+    Event(1, 1, {"n": 10, "t": "b"}, minute=2),
+    Event(2, 1, {"n": 2.5, "t": "a"}, minute=1),
+    Event(3, 1, {"n": None, "t": "b"}, "view", minute=3),
+    Event(4, 1, {"t": None}, "view", "crm", minute=1),
+    Event(5, 2, {"n": 1, "deep": {"t": "x"}}, "login"),
+]
+N = "(payload->>'n')::numeric(38,9)"
+
+
+@pytest.mark.parametrize(
+    ("value", "conditions", "one", "two"),
+    [
+        ("count(*)", {}, 4, 1),
+        ("count(*)", {"events": ["order"]}, 2, 0),
+        ("count(*)", {"events": ["order", "view"], "filter": "source_id = 'crm'"}, 1, 0),
+        ("count(*) filter (where type = 'view')", {"sources": ["web"]}, 1, 0),
+        ("count(payload->>'n')", {}, 2, 1),
+        ("count(payload->'n')", {}, 3, 1),
+        ("max(upper(payload->'deep'->>'t'))", {}, None, "X"),
+        ("count(distinct payload->>'t')", {}, 2, 0),
+        (f"sum({N})", {}, Decimal("12.5"), Decimal(1)),
+        (f"sum({N})", {"events": ["order"]}, Decimal("12.5"), None),
+        ("sum(1)", {}, Decimal(4), Decimal(1)),
+        (f"avg({N}) filter (where type = 'order')", {}, Decimal("6.25"), None),
+        (f"coalesce(sum({N}) filter (where type = 'order'), 0) + count(*)", {}, Decimal("16.5"), Decimal(1)),
+        (f"sum({N}) / nullif(count(*), 0)::double precision", {"events": ["order"]}, 6.25, None),
+        ("count(*) filter (where type = 'view') / count(*)::double precision", {}, 0.5, 0.0),
+        ("max(event_time)::date - min(event_time)::date", {}, 0, 0),
+        ("bool_or(type = 'view')", {}, True, False),
+        ("bool_and(payload->>'t' = 'b')", {}, False, None),
+        ("case when count(*) > 3 then 'many' else 'few' end", {}, "many", "few"),
+        ("string_agg(payload->>'t', '-')", {}, "a-b-b", None),
+        ("string_agg(payload->>'t', '-' order by event_time desc)", {}, "b-b-a", None),
+        (
+            "string_agg(payload->>'t', '-' order by type desc, payload->>'n') filter (where type <> 'x')",
+            {},
+            "b-b-a",
+            None,
+        ),
+        ("string_agg(distinct payload->>'t', ', ')", {}, "a, b", None),
+        ("string_agg(distinct payload->>'t', ', ' order by payload->>'t' desc)", {}, "b, a", None),
+        ("min(payload->>'t') || '/' || max(payload->>'t')", {}, "a/b", None),
+    ],
+)
+def test_an_expression_over_events(tmp_path: Path, value: str, conditions: dict[str, Any], one: Any, two: Any) -> None:
+    world = World(tmp_path, EVENTS)
+    world.calculate([attribute("x", "expression", value, **conditions)])
+    assert world.profiles("x") == {1: one, 2: two}
+
+
+def test_what_attributes_share_is_read_once(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    plan = Plan(world.connection)
+    shared = [
+        attribute("a", "sum", N, events=["order"]),
+        attribute("b", "expression", f"sum({N}) / count(*)::double precision", events=["order"]),
+        attribute("c", "expression", f"max({N}) filter (where type in ('order'))"),
+    ]
+    for each in shared:
+        calculation_of(each, plan)
+    assert len(plan.columns) == 2
+    assert len(plan.aggregates) == 3
