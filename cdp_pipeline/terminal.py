@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, is_dataclass
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -234,8 +235,10 @@ def _tell_stretch(stretch: "Stretch") -> str:
     counts = Counter(stretch.types)
     what = ", ".join(f"{name} ×{count}" if count > 1 else name for name, count in counts.most_common(4))
     more = "" if len(counts) <= 4 else " and more"
-    met = f"; from now on known by {' and '.join(stretch.news)} too" if stretch.news else ""
-    return f"{stretch.start:%d %b %H:%M} on {stretch.source} as {stretch.known_by}: {what}{more}{met}"
+    others = [news for news in stretch.news if news != stretch.known_by]
+    known_by = f"{stretch.known_by} (new)" if stretch.known_by in stretch.news else stretch.known_by
+    met = f"; from now on known by {' and '.join(others)} too" if others else ""
+    return f"{stretch.start:%d %b %H:%M} on {stretch.source} as {known_by}: {what}{more}{met}"
 
 
 def show_profile(profile: "Profile", as_json: bool) -> None:
@@ -257,9 +260,7 @@ def show_profile(profile: "Profile", as_json: bool) -> None:
     out.print(table)
     table = Table(title="Attributes", title_justify="left", show_header=False)
     for name, value in (profile.attributes or {}).items():
-        table.add_row(
-            name, "" if value is None else escape(_time(value) if isinstance(value, datetime) else str(value))
-        )
+        table.add_row(name, escape(_in_words(value)))
     out.print(table)
     table = Table(title="Last events", title_justify="left")
     for name in ("time", "source", "type", "id"):
@@ -270,6 +271,14 @@ def show_profile(profile: "Profile", as_json: bool) -> None:
     out.print("[bold]Journey[/]")
     for line in tell_journey(profile.journey):
         out.print(f"  {escape(line)}")
+
+
+def _in_words(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, datetime):
+        return _time(value)
+    return f"{value.normalize():f}" if isinstance(value, Decimal) else str(value)
 
 
 def _time(moment: datetime) -> str:

@@ -187,9 +187,13 @@ def _occurrences(number: int, rank: int, identifier_type: str, value_class: str)
 
 
 def _ranked(source: exp.Select, rank: int, identifier_type: str) -> exp.Select:
+    kind = exp.column("kind", table="o")
+    # A whole number that is too long for the engine's own integers is one all the same.
+    whole = kind.eq("number").and_(exp.func("cdp_matches", exp.column("value", table="o"), "'^-?[0-9]+$'"))
+    kind_named = exp.alias_(exp.Case().when(whole, exp.Literal.string("integer")).else_(kind.copy()), "kind")
     ranked = exp.alias_(exp.Add(this=exp.Literal.number(rank), expression=exp.column("place", table="o")), "rank")
     identifier = exp.alias_(exp.cast(exp.Literal.string(identifier_type), "text"), "identifier_type")
-    query = exp.select("o.event_id", "o.arrived_on", "o.event_time", ranked, identifier, "o.value", "o.kind")
+    query = exp.select("o.event_id", "o.arrived_on", "o.event_time", ranked, identifier, "o.value", kind_named)
     return query.from_(source.subquery("o")).where("o.value is not null")
 
 

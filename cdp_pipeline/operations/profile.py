@@ -1,5 +1,7 @@
 """One entity: who it is, what is known about it, what it did last."""
 
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -102,7 +104,7 @@ def _owner(connection: Connection, project: Project, kind: str, identifier_type:
                 f"`{value}` is no entity id: ids look like 0f54dcad-0e40-662d-3572-8ca04c7ea820."
             ) from error
     else:
-        given = {"identifier_type": identifier_type, "value": value}
+        given = {"identifier_type": identifier_type, "value": _normalised(project, kind, identifier_type, value)}
         rows = [(owner,) for _, owner in connection.fetch(SQL["owner"].bind(schemas), **given)]
     if not rows:
         raise UsageError(
@@ -110,6 +112,20 @@ def _owner(connection: Connection, project: Project, kind: str, identifier_type:
             f"only, as project.yaml says); the table {schemas['kind']}.identifiers holds them."
         )
     return rows[0][0]  # type: ignore[no-any-return]
+
+
+def _normalised(project: Project, kind: str, identifier_type: str, value: str) -> str:
+    """The value as stitching would keep it."""
+    steps: dict[str, Callable[[str], str]] = {
+        "trim": lambda text: text.strip(" "),
+        "lower": str.lower,
+        "upper": str.upper,
+        "digits": lambda text: re.sub("[^0-9]", "", text),
+    }
+    entity = project.entities[kind]
+    for step in entity.identifiers[entity.priority(identifier_type)].normalize:
+        value = steps[step](value)
+    return value
 
 
 def _attributes(connection: Connection, project: Project, kind: str, entity_id: UUID) -> dict[str, Any] | None:

@@ -33,7 +33,7 @@ from kind.entity_map as m
 join kind.identifiers as i on i.identifier_id = m.identifier_id
 group by m.entity_id
 having sum(i.events) between 5 and 200
-order by count(distinct i.identifier_type) desc, count(*) desc, sum(i.events), m.entity_id
+order by count(distinct i.identifier_type) desc, max(i.last_seen) - min(i.first_seen) desc, m.entity_id
 limit 1
 
 -- name: owner

@@ -6,8 +6,6 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from cdp_pipeline.config.model import Attribute
 from cdp_pipeline_tests.attributes.reference import FILTERS, expected
 from cdp_pipeline_tests.attributes.worlds import Event, World, attribute
@@ -110,33 +108,34 @@ TIES = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("type_", "value", "none", "one", "ties"),
-    [
-        ("avg", NUMBER, None, Decimal("2.5"), Decimal(3)),
-        ("sum", NUMBER, None, Decimal("2.5"), Decimal(9)),
-        ("min", TEXT, None, "x", "a"),
-        ("max", TEXT, None, "x", "late"),
-        ("num_of_unique", TEXT, 0, 1, 3),
-        ("first", TEXT, None, "x", "a"),
-        ("first", "payload->'t'", None, '"x"', '"a"'),
-        ("last", TEXT, None, "x", "late"),
-        ("last", NUMBER, None, Decimal("2.5"), Decimal(4)),
-        ("value", TEXT, None, "x", "a"),
-        ("most_frequent", TEXT, None, "x", "late"),
-        ("least_frequent", TEXT, None, "x", "a"),
-        ("list", TEXT, None, '["x"]', '["a","b","late"]'),
-        ("expression", "count(payload->>'t')", 0, 1, 4),
-    ],
-)
-def test_no_event_one_event_ties_and_nulls(
-    tmp_path: Path, type_: str, value: str, none: Any, one: Any, ties: Any
-) -> None:
+# A type, a value, and what it gives without events, of one event, and of several at the same time.
+TABLE: list[tuple[str, str, Any, Any, Any]] = [
+    ("avg", NUMBER, None, Decimal("2.5"), Decimal(3)),
+    ("sum", NUMBER, None, Decimal("2.5"), Decimal(9)),
+    ("min", TEXT, None, "x", "a"),
+    ("max", TEXT, None, "x", "late"),
+    ("num_of_unique", TEXT, 0, 1, 3),
+    ("first", TEXT, None, "x", "a"),
+    ("first", "payload->'t'", None, '"x"', '"a"'),
+    ("last", TEXT, None, "x", "late"),
+    ("last", NUMBER, None, Decimal("2.5"), Decimal(4)),
+    ("value", TEXT, None, "x", "a"),
+    ("most_frequent", TEXT, None, "x", "late"),
+    ("least_frequent", TEXT, None, "x", "a"),
+    ("list", TEXT, None, '["x"]', '["a","b","late"]'),
+    ("expression", "count(payload->>'t')", 0, 1, 4),
+]
+
+
+def test_no_event_one_event_ties_and_nulls(tmp_path: Path) -> None:
     others = [Event(90, 2, {"t": "other"}, "view"), Event(91, None, {"t": "nobody's"})]
     world = World(tmp_path, [*TIES, *others])
     world.add([Event(100 + event.number, 3, event.payload) for event in ONE])
-    world.calculate([attribute("x", type_, value, events=["order"])])
-    assert world.profiles("x") == {1: ties, 2: none, 3: one}
+    attributes = [attribute(f"x{place}", *case[:2], events=["order"]) for place, case in enumerate(TABLE)]
+    world.calculate(attributes)
+    given = world.profiles(*(each.id for each in attributes))
+    for place, (type_, value, none, one, ties) in enumerate(TABLE):
+        assert [given[entity][place] for entity in (1, 2, 3)] == [ties, none, one], (type_, value)
 
 
 def test_an_average_is_rounded_half_away_from_zero_and_a_sum_is_exact(tmp_path: Path) -> None:
@@ -162,26 +161,28 @@ def test_lists_are_json_as_postgresql_writes_it(tmp_path: Path) -> None:
     assert world.value_of(attribute("x", "list", "type = 'order'")) == "[true]"
 
 
-@pytest.mark.parametrize(
-    ("given", "default", "data_type", "missing", "present"),
-    [
-        ("payload->>'n'", 7, "bigint", 7, 2),
-        ("payload->>'n'", "7", "numeric", Decimal(7), Decimal(2)),
-        ("payload->>'n'", 0.5, "numeric(12,2)", Decimal("0.5"), Decimal(2)),
-        ("payload->>'n'", -1, "double precision", -1.0, 2.0),
-        ("payload->>'n'", "it's none", None, "it's none", "2"),
-        ("payload->>'n'", None, "text", None, "2"),
-        ("payload->>'n' = '2'", False, None, False, True),
-        ("payload->'n'", "[]", "jsonb", "[]", "2"),
-        ("(payload->>'n')::bigint", 1, "text", "1", "2"),
-    ],
-)
-def test_a_default_fills_what_is_missing_and_the_cast_comes_last(
-    tmp_path: Path, given: str, default: Any, data_type: str | None, missing: Any, present: Any
-) -> None:
+DEFAULTS: list[tuple[str, Any, str | None, Any, Any]] = [
+    ("payload->>'n'", 7, "bigint", 7, 2),
+    ("payload->>'n'", "7", "numeric", Decimal(7), Decimal(2)),
+    ("payload->>'n'", 0.5, "numeric(12,2)", Decimal("0.5"), Decimal(2)),
+    ("payload->>'n'", -1, "double precision", -1.0, 2.0),
+    ("payload->>'n'", "it's none", None, "it's none", "2"),
+    ("payload->>'n'", None, "text", None, "2"),
+    ("payload->>'n' = '2'", False, None, False, True),
+    ("payload->'n'", "[]", "jsonb", "[]", "2"),
+    ("(payload->>'n')::bigint", 1, "text", "1", "2"),
+]
+
+
+def test_a_default_fills_what_is_missing_and_the_cast_comes_last(tmp_path: Path) -> None:
     world = World(tmp_path, [Event(1, 1, {}), Event(2, 2, {"n": 2})])
-    world.calculate([attribute("x", "last", given, default=default, data_type=data_type)])
-    assert world.profiles("x") == {1: missing, 2: present}
+    attributes = [
+        attribute(f"x{place}", "last", value, default=default, data_type=data_type)
+        for place, (value, default, data_type, _, _) in enumerate(DEFAULTS)
+    ]
+    world.calculate(attributes)
+    given = world.profiles(*(each.id for each in attributes))
+    assert given == {1: tuple(case[3] for case in DEFAULTS), 2: tuple(case[4] for case in DEFAULTS)}
 
 
 def test_names_of_sql_are_names_of_attributes(tmp_path: Path) -> None:

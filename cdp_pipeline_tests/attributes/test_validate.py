@@ -21,83 +21,84 @@ def mistakes(attributes: Sequence[Attribute]) -> list[tuple[str, str]]:
     return [(error.path, f"{error.message} {error.hint or ''}") for error in validate(project(attributes))]
 
 
-def the_mistake(**keys: Any) -> tuple[str, str]:
-    found = mistakes([attribute("fine", "last", "type"), attribute("x", **keys)])
-    assert len(found) == 1, found
-    path, message = found[0]
-    assert path.startswith("entities.customer.attributes[1].")
-    return path.rpartition(".")[2], message
-
-
 def test_good_attributes_have_no_mistakes() -> None:
     assert mistakes([]) == []
     assert mistakes(random_attributes(random.Random(1))[::7]) == []
 
 
-@pytest.mark.parametrize(
-    ("keys", "key", "words"),
-    [
-        ({"type": "last", "value": "payload->>"}, "value", ["is no SQL expression"]),
-        ({"type": "last", "value": "total"}, "value", ["no column `total`", "event_time, payload"]),
-        ({"type": "last", "value": "(select 1)"}, "value", ["A query"]),
-        ({"type": "last", "value": "now()"}, "value", ["clock"]),
-        ({"type": "last", "value": "sum(1)"}, "value", ["is an aggregate", "type: expression"]),
-        ({"type": "last", "value": "upper(event_time)"}, "value", ["upper(event_time)", "upper"]),
-        ({"type": "last", "value": "event_time - event_time"}, "value", ["interval", "Cast"]),
-        ({"type": "sum", "value": "payload->>'total'"}, "value", ["over text", "(payload->>'total')::numeric(38,9)"]),
-        ({"type": "avg", "value": "payload->'total'"}, "value", ["over jsonb", "(payload->>'total')::numeric(38,9)"]),
-        ({"type": "avg", "value": "event_time"}, "value", ["`avg` is not defined over timestamptz"]),
-        ({"type": "min", "value": "payload->'a'->'b'"}, "value", ["over jsonb", "(payload->'a'->>'b')"]),
-        ({"type": "max", "value": "type = 'a'"}, "value", ["over boolean", "(type = 'a')::text"]),
-        ({"type": "max", "value": "id"}, "value", ["over uuid"]),
-        ({"type": "list", "value": "payload"}, "value", ["`list` is not defined over jsonb"]),
-        ({"type": "num_of_unique", "value": "payload->'a'"}, "value", ["over jsonb", "(payload->>'a')"]),
-        ({"type": "most_frequent", "value": "payload->'a'"}, "value", ["over jsonb"]),
-        ({"type": "last", "value": "type", "filter": "type"}, "filter", ["gives text", "true or false"]),
-        ({"type": "last", "value": "type", "filter": "kind = 'a'"}, "filter", ["no column `kind`"]),
-        ({"type": "last", "value": "type", "filter": "count(*) > 1"}, "filter", ["is an aggregate"]),
-        ({"type": "expression", "value": "payload->>'a'"}, "value", ["has no aggregate"]),
-        ({"type": "expression", "value": "*"}, "value", ["has no aggregate"]),
-        ({"type": "expression", "value": "max(type) || source_id"}, "value", ["`source_id` stands outside", "max("]),
-        ({"type": "expression", "value": "sum(payload->>'n')"}, "value", ["(payload->>'n')::numeric(38,9)"]),
-        ({"type": "expression", "value": "avg(type)"}, "value", ["over text"]),
-        ({"type": "expression", "value": "max(payload->'n')"}, "value", ["over jsonb"]),
-        ({"type": "expression", "value": "count(distinct payload)"}, "value", ["over jsonb"]),
-        ({"type": "expression", "value": "count(type, source_id)"}, "value", ["not an aggregate of one value"]),
-        ({"type": "expression", "value": "count(distinct (type, source_id))"}, "value", ["not supported"]),
-        ({"type": "expression", "value": f"sum(distinct {N})"}, "value", ["distinct"]),
-        ({"type": "expression", "value": "sum(count(*))"}, "value", ["has no place"]),
-        ({"type": "expression", "value": "sum(*)"}, "value", ["has no place"]),
-        ({"type": "expression", "value": "bool_and(type)"}, "value", ["takes boolean"]),
-        ({"type": "expression", "value": "string_agg(event_time, ',')"}, "value", ["takes text"]),
-        ({"type": "expression", "value": "string_agg(type, source_id)"}, "value", ["separator"]),
-        ({"type": "expression", "value": "string_agg(distinct type, ',' order by id)"}, "value", ["the text itself"]),
-        ({"type": "expression", "value": "count(*) filter (where type)"}, "value", ["gives text"]),
-        ({"type": "expression", "value": "count(*) filter (where count(*) > 1)"}, "value", ["no place in a filter"]),
-        ({"type": "expression", "value": "lower(type) filter (where true)"}, "value", ["no aggregate"]),
-        ({"type": "expression", "value": "max(event_time) - min(event_time)"}, "value", ["interval", "extract(epoch"]),
-        ({"type": "expression", "value": "count(*) over ()"}, "value", ["not supported"]),
-        ({"type": "last", "value": "type", "data_type": "money"}, "data_type", ["no type", "numeric(38,9)"]),
-        ({"type": "last", "value": "type", "data_type": "text) || (x"}, "data_type", ["no type"]),
-        ({"type": "last", "value": "type", "data_type": "varchar(3)"}, "data_type", ["no type"]),
-        ({"type": "last", "value": "type", "data_type": "numeric(50,2)"}, "data_type", ["no type"]),
-        ({"type": "last", "value": "type", "data_type": "text[]"}, "data_type", ["no type"]),
-        ({"type": "last", "value": "event_time", "data_type": "bigint"}, "data_type", ["timestamptz cannot be cast"]),
-        ({"type": "last", "value": "payload->'n'", "data_type": "bigint"}, "data_type", ["jsonb cannot", "->>"]),
-        ({"type": "list", "value": "type", "data_type": "text"}, "data_type", ["jsonb cannot be cast to text"]),
-        ({"type": "sum", "value": N, "default": "none"}, "default", ["'none' is no", "decimal(38, 9)"]),
-        ({"type": "last", "value": "event_time", "default": 0}, "default", ["0 is no timestamptz"]),
-        ({"type": "list", "value": "type", "default": "nothing"}, "default", ["'nothing' is no jsonb"]),
-        ({"type": "last", "value": "type", "data_type": "smallint", "default": 70000}, "default", ["70000 is no"]),
-        ({"type": "sum", "value": N, "default": float("inf")}, "default", ["inf is no"]),
-        ({"type": "last", "value": "type", "hidden": True, "filter": "1"}, "filter", ["true or false"]),
-    ],
-)  # fmt: skip
-def test_a_mistake_has_its_place_and_a_way_out(keys: dict[str, Any], key: str, words: list[str]) -> None:
-    found, message = the_mistake(**keys)
-    assert found == key, message
+# An attribute with one mistake, the key that is wrong, and what the message says.
+CASES: list[tuple[dict[str, Any], str, list[str]]] = [
+    ({"type": "last", "value": "payload->>"}, "value", ["is no SQL expression"]),
+    ({"type": "last", "value": "total"}, "value", ["no column `total`", "event_time, payload"]),
+    ({"type": "last", "value": "(select 1)"}, "value", ["A query"]),
+    ({"type": "last", "value": "now()"}, "value", ["clock"]),
+    ({"type": "last", "value": "sum(1)"}, "value", ["is an aggregate", "type: expression"]),
+    ({"type": "last", "value": "upper(event_time)"}, "value", ["upper(event_time)", "upper"]),
+    ({"type": "last", "value": "event_time - event_time"}, "value", ["interval", "Cast"]),
+    ({"type": "sum", "value": "payload->>'total'"}, "value", ["over text", "(payload->>'total')::numeric(38,9)"]),
+    ({"type": "avg", "value": "payload->'total'"}, "value", ["over jsonb", "(payload->>'total')::numeric(38,9)"]),
+    ({"type": "avg", "value": "event_time"}, "value", ["`avg` is not defined over timestamptz"]),
+    ({"type": "min", "value": "payload->'a'->'b'"}, "value", ["over jsonb", "(payload->'a'->>'b')"]),
+    ({"type": "max", "value": "type = 'a'"}, "value", ["over boolean", "(type = 'a')::text"]),
+    ({"type": "max", "value": "id"}, "value", ["over uuid"]),
+    ({"type": "list", "value": "payload"}, "value", ["`list` is not defined over jsonb"]),
+    ({"type": "num_of_unique", "value": "payload->'a'"}, "value", ["over jsonb", "(payload->>'a')"]),
+    ({"type": "most_frequent", "value": "payload->'a'"}, "value", ["over jsonb"]),
+    ({"type": "last", "value": "type", "filter": "type"}, "filter", ["gives text", "true or false"]),
+    ({"type": "last", "value": "type", "filter": "kind = 'a'"}, "filter", ["no column `kind`"]),
+    ({"type": "last", "value": "type", "filter": "count(*) > 1"}, "filter", ["is an aggregate"]),
+    ({"type": "expression", "value": "payload->>'a'"}, "value", ["has no aggregate"]),
+    ({"type": "expression", "value": "*"}, "value", ["has no aggregate"]),
+    ({"type": "expression", "value": "max(type) || source_id"}, "value", ["`source_id` stands outside", "max("]),
+    ({"type": "expression", "value": "sum(payload->>'n')"}, "value", ["(payload->>'n')::numeric(38,9)"]),
+    ({"type": "expression", "value": "avg(type)"}, "value", ["over text"]),
+    ({"type": "expression", "value": "max(payload->'n')"}, "value", ["over jsonb"]),
+    ({"type": "expression", "value": "count(distinct payload)"}, "value", ["over jsonb"]),
+    ({"type": "expression", "value": "count(type, source_id)"}, "value", ["not an aggregate of one value"]),
+    ({"type": "expression", "value": "count(distinct (type, source_id))"}, "value", ["not supported"]),
+    ({"type": "expression", "value": f"sum(distinct {N})"}, "value", ["distinct"]),
+    ({"type": "expression", "value": "sum(count(*))"}, "value", ["has no place"]),
+    ({"type": "expression", "value": "sum(*)"}, "value", ["has no place"]),
+    ({"type": "expression", "value": "bool_and(type)"}, "value", ["takes boolean"]),
+    ({"type": "expression", "value": "string_agg(event_time, ',')"}, "value", ["takes text"]),
+    ({"type": "expression", "value": "string_agg(type, source_id)"}, "value", ["separator"]),
+    ({"type": "expression", "value": "string_agg(distinct type, ',' order by id)"}, "value", ["the text itself"]),
+    ({"type": "expression", "value": "count(*) filter (where type)"}, "value", ["gives text"]),
+    ({"type": "expression", "value": "count(*) filter (where count(*) > 1)"}, "value", ["no place in a filter"]),
+    ({"type": "expression", "value": "lower(type) filter (where true)"}, "value", ["no aggregate"]),
+    ({"type": "expression", "value": "max(event_time) - min(event_time)"}, "value", ["interval", "extract(epoch"]),
+    ({"type": "expression", "value": "count(*) over ()"}, "value", ["not supported"]),
+    ({"type": "last", "value": "type", "data_type": "money"}, "data_type", ["no type", "numeric(38,9)"]),
+    ({"type": "last", "value": "type", "data_type": "text) || (x"}, "data_type", ["no type"]),
+    ({"type": "last", "value": "type", "data_type": "varchar(3)"}, "data_type", ["no type"]),
+    ({"type": "last", "value": "type", "data_type": "numeric(50,2)"}, "data_type", ["no type"]),
+    ({"type": "last", "value": "type", "data_type": "text[]"}, "data_type", ["no type"]),
+    ({"type": "last", "value": "event_time", "data_type": "bigint"}, "data_type", ["timestamptz cannot be cast"]),
+    ({"type": "last", "value": "payload->'n'", "data_type": "bigint"}, "data_type", ["jsonb cannot", "->>"]),
+    ({"type": "list", "value": "type", "data_type": "text"}, "data_type", ["jsonb cannot be cast to text"]),
+    ({"type": "sum", "value": N, "default": "none"}, "default", ["'none' is no", "decimal(38, 9)"]),
+    ({"type": "last", "value": "event_time", "default": 0}, "default", ["0 is no timestamptz"]),
+    ({"type": "list", "value": "type", "default": "nothing"}, "default", ["'nothing' is no jsonb"]),
+    ({"type": "last", "value": "type", "data_type": "smallint", "default": 70000}, "default", ["70000 is no"]),
+    ({"type": "sum", "value": N, "default": float("inf")}, "default", ["inf is no"]),
+    ({"type": "last", "value": "type", "hidden": True, "filter": "1"}, "filter", ["true or false"]),
+]
+
+
+@pytest.fixture(scope="module")
+def told() -> list[tuple[str, str]]:
+    """All mistakes of a project whose attributes are the cases."""
+    return mistakes([attribute(f"x{place}", **keys) for place, (keys, _, _) in enumerate(CASES)])
+
+
+@pytest.mark.parametrize("place", range(len(CASES)), ids=[f"{case[0]['type']}: {case[0]['value']}" for case in CASES])
+def test_a_mistake_has_its_place_and_a_way_out(told: list[tuple[str, str]], place: int) -> None:
+    _, key, words = CASES[place]
+    path = f"entities.customer.attributes[{place}]."
+    found = [(where.removeprefix(path), message) for where, message in told if where.startswith(path)]
+    assert [where for where, _ in found] == [key], found
     for word in words:
-        assert word in message
+        assert word in found[0][1]
 
 
 def test_all_mistakes_of_all_attributes_are_told_at_once() -> None:

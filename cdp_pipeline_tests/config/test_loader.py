@@ -140,6 +140,12 @@ def test_long_lists_live_in_their_own_files_in_the_order_of_their_names(tmp_path
     ]
 
 
+def test_a_comment_and_a_byte_order_mark_change_nothing(tmp_path: Path) -> None:
+    plain = load_project(write_project(tmp_path), {})
+    text = "\ufeff" + replaced("id: message_id", "id: message_id  #------ the web's own").replace("\n", "\r\n")
+    assert load_project(write_project(tmp_path, text), {}) == plain
+
+
 def test_an_alias_repeats_what_was_written(tmp_path: Path) -> None:
     text = replaced("event: {id: contact_id,", "event: &event {id: contact_id,").replace(
         "entities:\n", "  calls: {table: raw.calls, arrived_at: updated_at, event: *event}\nentities:\n"

@@ -281,6 +281,21 @@ ONE_MISTAKE = {
         r'id: "a\0b"',
         r"9: sources.web.event.id: 'a\x00b' cannot be read: it has a character that cannot be stored.",
     ),
+    "a number beyond 64 bits": (
+        "default: 0",
+        "default: 9223372036854775808",
+        "27: …attributes[0].default: '9223372036854775808' cannot be read: it is beyond 64 bits.",
+    ),
+    "a number for YAML that is none for Python": (
+        "id: message_id",
+        "id: 0x_\n      id: a",
+        "10: sources.web.event.id: is",
+    ),
+    "a key that cannot be shown": (
+        "id: message_id",
+        r'"a\eb": message_id',
+        "9: sources.web.event: has a key with a character that cannot be shown. Write a plain word.",
+    ),
     "a tag": (
         "id: message_id",
         "id: !secret x",
