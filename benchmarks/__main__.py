@@ -53,7 +53,7 @@ def _prepare(folder: Path, events: int, console: Console) -> None:
 
 def _child(module: str, *arguments: object) -> dict[str, object]:
     command = [sys.executable, "-m", module, *(str(argument) for argument in arguments)]
-    done = subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT)
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, cwd=ROOT)
     answer: dict[str, object] = json.loads(done.stdout)
     return answer
 

@@ -46,8 +46,8 @@ def init(folder: Annotated[Path, typer.Argument(help="The folder to make.")], as
 
 
 @app.command()
-def schema() -> None:
-    """Print the JSON schema of project.yaml, for editors."""
+def schema(as_json: AsJson = True) -> None:
+    """Print the JSON schema of project.yaml, for editors; always in JSON."""
     from cdp_pipeline.config.schema import project_schema
 
     terminal.print_json(project_schema())
@@ -127,13 +127,14 @@ def _day(moment: datetime | None) -> date | None:
 
 def main() -> None:
     """Runs the command; whatever a user can act on is told in a sentence, without a traceback."""
+    as_json = "--json" in sys.argv[1:]
     try:
         app()
     except (ProjectErrors, UsageError) as error:
-        terminal.complain(error)
+        terminal.complain(error, as_json)
         sys.exit(2)
     except CdpError as error:
-        terminal.complain(error)
+        terminal.complain(error, as_json)
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)

@@ -11,11 +11,13 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from cdp_pipeline.errors import ProjectErrors
 from cdp_pipeline.progress import Listener
 from cdp_pipeline.warehouse.lock import Holder
 
@@ -27,19 +29,32 @@ if TYPE_CHECKING:
     from cdp_pipeline.starter import DemoData
 
 STORY_LINES = 12
+ENDLESS = 10_000  # columns: a line that no terminal shows is not broken
 
 
 def _out() -> Console:
-    return Console(soft_wrap=not sys.stdout.isatty(), highlight=False)
+    return Console(width=None if sys.stdout.isatty() else ENDLESS, highlight=False)
 
 
 def _err() -> Console:
-    return Console(stderr=True, soft_wrap=not sys.stderr.isatty(), highlight=False)
+    return Console(stderr=True, width=None if sys.stderr.isatty() else ENDLESS, highlight=False)
 
 
-def complain(error: Exception) -> None:
-    """Says what went wrong, on standard error."""
+def _table(title: str, *, show_header: bool = True) -> Table:
+    """A table: ruled on a terminal, aligned lines elsewhere."""
+    rules = box.HEAVY_HEAD if sys.stdout.isatty() else None
+    return Table(title=title, title_justify="left", box=rules, show_header=show_header)
+
+
+def complain(error: Exception, as_json: bool = False) -> None:
+    """Says what went wrong, on standard error; for scripts as JSON on standard output too."""
     _err().print(escape(str(error)), style="red")
+    if not as_json:
+        return
+    places = ("file", "line", "path", "message", "hint")
+    mistakes = error.errors if isinstance(error, ProjectErrors) else []
+    told = [{name: getattr(mistake, name) for name in places} for mistake in mistakes] or [{"message": str(error)}]
+    print_json({"errors": told})
 
 
 def tell(message: str) -> None:
@@ -188,7 +203,7 @@ def show_run(report: "RunReport", as_json: bool) -> None:
 
 
 def _show_landed(out: Console, report: "RunReport") -> None:
-    table = Table(title="Landed rows are events or rejected rows", title_justify="left")
+    table = _table("Landed rows are events or rejected rows")
     for name in ("source", "days", "landed", "events", "rejected", "of these duplicates", "adds up"):
         table.add_column(name, justify="left" if name in ("source", "adds up") else "right")
     for source in sorted({landed.source for landed in report.landed}):
@@ -205,7 +220,7 @@ def _show_landed(out: Console, report: "RunReport") -> None:
 
 
 def _show_kinds(out: Console, report: "RunReport") -> None:
-    table = Table(title="Who is who", title_justify="left")
+    table = _table("Who is who")
     for name in ("kind", "found", "identifiers", "events", "of somebody", "share"):
         table.add_column(name, justify="left" if name == "kind" else "right")
     for kind in report.kinds:
@@ -250,7 +265,7 @@ def show_profile(profile: "Profile", as_json: bool) -> None:
     out.print(f"[bold]{profile.kind} {profile.entity_id}[/]")
     if profile.earlier_ids:
         out.print("  earlier ids: " + ", ".join(str(earlier) for earlier in profile.earlier_ids))
-    table = Table(title="Identifiers", title_justify="left")
+    table = _table("Identifiers")
     for name in ("type", "value", "first seen", "last seen", "events"):
         table.add_column(name, justify="right" if name == "events" else "left")
     for known in profile.identifiers:
@@ -258,11 +273,11 @@ def show_profile(profile: "Profile", as_json: bool) -> None:
             known.type, escape(known.value), _time(known.first_seen), _time(known.last_seen), f"{known.events:,}"
         )
     out.print(table)
-    table = Table(title="Attributes", title_justify="left", show_header=False)
+    table = _table("Attributes", show_header=False)
     for name, value in (profile.attributes or {}).items():
         table.add_row(name, escape(_in_words(value)))
     out.print(table)
-    table = Table(title="Last events", title_justify="left")
+    table = _table("Last events")
     for name in ("time", "source", "type", "id"):
         table.add_column(name)
     for event in profile.last_events:

@@ -14,6 +14,7 @@ from cdp_pipeline.attributes.profiles import calculate_profiles, profiles_spec
 from cdp_pipeline.config.model import Attribute, Project
 from cdp_pipeline.errors import CdpError
 from cdp_pipeline.warehouse.assets import (
+    ONE_RUN,
     OWNERS,
     RETRY,
     WAREHOUSE,
@@ -71,6 +72,7 @@ def _of_kind(project: Project, kind: str) -> dg.AssetsDefinition:
         check_specs=invariant_specs(stage, profiles),
         required_resource_keys={WAREHOUSE},
         can_subset=True,
+        backfill_policy=ONE_RUN,
         retry_policy=RETRY,
     )
     def work(context: dg.AssetExecutionContext, config: StageConfig) -> Iterator[Any]:
@@ -80,9 +82,8 @@ def _of_kind(project: Project, kind: str) -> dg.AssetsDefinition:
         except CdpError as error:
             yield from fail(stage, profiles, error)
             return
-        selected = context.selected_asset_keys
         counted = {profiles: count_rows(warehouse.connection, tables.PROFILES, stage)}
-        rows = {key: counted.get(key) for key in (*keys, profiles, view) if key in selected}
+        rows = {key: counted.get(key) for key in (*keys, profiles, view)}
         yield from stage_results(context, stage, facts, profiles, rows)
 
     return work

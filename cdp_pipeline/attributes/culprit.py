@@ -2,6 +2,7 @@
 
 A failed statement names neither, for it calculates all attributes of many entities at once. So, after it was rolled
 back, the attributes are tried one by one: first what each reads of every event, then what it makes of each entity.
+Where even that fails, the first error stands as it is.
 """
 
 from collections.abc import Callable, Sequence
@@ -33,7 +34,10 @@ def explain_failure(
         for attribute in attributes:
             plan = Plan(connection)
             calculation = calculation_of(attribute, plan)
-            found = find(lambda s: connection.fetch(s.bind(spec.schemas)), plan, calculation)
+            try:
+                found = find(lambda s: connection.fetch(s.bind(spec.schemas)), plan, calculation)
+            except WarehouseError:
+                continue
             if found is not None:
                 where, said = found
                 return WarehouseError(

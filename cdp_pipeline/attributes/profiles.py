@@ -9,18 +9,17 @@ statement. Slices are ranges of the entity's id, which is a hash, so that they a
 
 import hashlib
 import json
-from collections.abc import Sequence
 from uuid import UUID
 
 from sqlglot import exp
 
 from cdp_pipeline.attributes.calculation import Calculation, calculation_of
-from cdp_pipeline.attributes.culprit import explain_failure
+from cdp_pipeline.attributes.culprit import explain_failure, first_line
 from cdp_pipeline.attributes.plan import SQL, Plan, named
 from cdp_pipeline.attributes.query import results_query
-from cdp_pipeline.attributes.table import VALUES, has_columns_of, make_again, make_values
+from cdp_pipeline.attributes.table import VALUES, has_columns_of, make_table, make_values, make_view
 from cdp_pipeline.config.model import Attribute, Entity, Project
-from cdp_pipeline.errors import WarehouseError
+from cdp_pipeline.errors import SqlError, WarehouseError
 from cdp_pipeline.progress import report
 from cdp_pipeline.sql.statements import Statement
 from cdp_pipeline.tables import KIND, PROFILES
@@ -30,7 +29,7 @@ from cdp_pipeline.warehouse.stage import Due, Facts, Run, StageSpec, Work, stage
 EVENTS_PER_SLICE = 2_500_000
 # Counted up when the same definition begins to give other values, so that every profile is calculated again.
 _METHOD = 1
-_NO_RESULT = {"id", "type", "value", "sources", "events", "version", "filter", "data_type", "default"}
+_DECIDING = {"id", "type", "value", "sources", "events", "version", "filter", "data_type", "default"}
 # Each invariant, the statement that counts what breaks it, and the alias in it whose entities are concerned.
 INVARIANTS = {
     "every entity with events has a profile": ("entities_without_profile", "s"),
@@ -63,7 +62,7 @@ def shown(entity: Entity) -> list[Attribute]:
 
 def _definition(entity: Entity) -> str:
     """A hash of all that decides what the profiles hold; not of what only describes it."""
-    parts = [attribute.model_dump(mode="json", include=_NO_RESULT) for attribute in shown(entity)]
+    parts = [attribute.model_dump(mode="json", include=_DECIDING) for attribute in shown(entity)]
     return hashlib.sha256(json.dumps([_METHOD, parts], sort_keys=True).encode()).hexdigest()
 
 
@@ -80,6 +79,7 @@ def calculate_profiles(connection: Connection, project: Project, kind: str, run:
     Raises:
         InvariantError: the result breaks an invariant; nothing was written.
         WarehouseError: an attribute cannot be calculated for some event; the message names both. Nothing was written.
+        SqlError: an attribute is wrong, as `validate` would have told.
     """
     entity = project.entities[kind]
     spec = profiles_spec(project, kind)
@@ -96,6 +96,14 @@ class _CalculationError(WarehouseError):
     """The statement that calculates attributes failed."""
 
 
+def _calculation(attribute: Attribute, plan: Plan, kind: str) -> Calculation:
+    try:
+        return calculation_of(attribute, plan)
+    except (SqlError, WarehouseError) as error:
+        said = first_line(error) if isinstance(error, WarehouseError) else str(error)
+        raise SqlError(f"{kind} attribute {attribute.id}: {said}") from error
+
+
 class _Profiles:
     """The work of one transaction."""
 
@@ -103,9 +111,7 @@ class _Profiles:
         self._work = work
         self._schema = entity.schema_name
         self._plan = Plan(work.connection)
-        self._calculations: Sequence[Calculation] = [
-            calculation_of(attribute, self._plan) for attribute in shown(entity)
-        ]
+        self._calculations = [_calculation(attribute, self._plan, entity.kind) for attribute in shown(entity)]
         self._same_columns = has_columns_of(work.connection, self._schema, self._calculations)
         if not self._same_columns:
             work.facts.due = Due.ALL
@@ -135,7 +141,7 @@ class _Profiles:
         query = results_query(self._plan, self._calculations, SQL["due_events"].tree)
         columns = [exp.to_identifier(name, quoted=True) for name in ("entity_id", *self._ids())]
         statement = named("calculate", exp.insert(query, VALUES, columns=columns))
-        slices = -(-int(self._count("count_due_events", "s")) // EVENTS_PER_SLICE)
+        slices = -(-self._count("count_due_events", "s") // EVENTS_PER_SLICE)
         for number in range(slices):
             report(self._work.spec.asset, number, slices)
             low, high = number * _IDS // slices, (number + 1) * _IDS // slices - 1
@@ -143,7 +149,8 @@ class _Profiles:
                 self._work.run(statement, low=str(UUID(int=low)), high=str(UUID(int=high)))
             except WarehouseError as error:
                 raise _CalculationError(str(error), statement=error.statement) from error
-        report(self._work.spec.asset, slices, slices)
+        if slices:
+            report(self._work.spec.asset, slices, slices)
 
     def _ids(self) -> list[str]:
         return [calculation.id for calculation in self._calculations]
@@ -153,7 +160,9 @@ class _Profiles:
         there = work.connection.columns_of(self._schema, PROFILES.name) is not None
         work.measure(profiles_removed=self._count("profiles_removed", "p") if there else 0)
         if not self._same_columns:
-            make_again(work, self._calculations)
+            make_table(work, self._calculations)
+        if self._everything:
+            make_view(work, self._calculations)
         work.run(SQL["profile_before"], {"concerned": self._concerned("p")})
         work.run(SQL["forget_all" if self._everything else "forget_due"])
         work.run(self._insertion(), now=work.now, as_of=work.current_run.as_of)

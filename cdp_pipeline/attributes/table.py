@@ -38,12 +38,11 @@ def has_columns_of(connection: Connection, schema: str, calculations: Sequence[C
     return connection.columns_of(schema, PROFILES.name) == connection.describe(named("columns", exp.select(*nulls)))
 
 
-def make_again(work: Work, calculations: Sequence[Calculation]) -> None:
-    """Makes the table, empty, and the view over it, in the place of those that are there."""
+def make_table(work: Work, calculations: Sequence[Calculation]) -> None:
+    """Makes the table, empty, in the place of the one that is there; the view over that one goes with it."""
     work.run(SQL["drop_attributes"])
     work.run(SQL["drop_profiles"])
     work.run(from_tree("profiles.create", create_table(profiles_table(calculations), KIND)))
-    make_view(work, calculations)
 
 
 def make_view(work: Work, calculations: Sequence[Calculation]) -> None:

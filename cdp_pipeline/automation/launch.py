@@ -15,6 +15,7 @@ from uuid import uuid4
 import dagster as dg
 
 from cdp_pipeline.automation.jobs import RUN_ALL, full_config, landing_config
+from cdp_pipeline.automation.resource import run_tags, telling
 from cdp_pipeline.config.model import Project
 from cdp_pipeline.definitions import build_definitions
 from cdp_pipeline.events.landing import Days
@@ -34,18 +35,26 @@ class Launched:
 
 def open_instance(project: Project) -> dg.DagsterInstance:
     """Dagster's instance: that of DAGSTER_HOME, else the project's own, which is made if it is not there."""
-    if not os.environ.get("DAGSTER_HOME"):
-        home = project.folder / ".dagster"
-        home.mkdir(exist_ok=True)
-        settings = home / "dagster.yaml"
-        if not settings.exists():
-            with as_file(files(__package__).joinpath("dagster.yaml")) as packaged:
-                shutil.copyfile(packaged, settings)
-        os.environ["DAGSTER_HOME"] = str(home)
-    return dg.DagsterInstance.get()
+    if os.environ.get("DAGSTER_HOME"):
+        return dg.DagsterInstance.get()
+    home = project.folder / ".dagster"
+    home.mkdir(exist_ok=True)
+    settings = home / "dagster.yaml"
+    if not settings.exists():
+        with as_file(files(__package__).joinpath("dagster.yaml")) as packaged:
+            shutil.copyfile(packaged, settings)
+    return dg.DagsterInstance.from_config(str(home))
 
 
-def launch(project: Project, *, days: Days, replace_days: bool, full: bool, listener: StepListener) -> Launched:
+def launch(
+    project: Project,
+    *,
+    days: Days,
+    replace_days: bool,
+    full: bool,
+    listener: StepListener,
+    tell: Callable[[str], None],
+) -> Launched:
     """Runs the job to its end.
 
     Args:
@@ -54,28 +63,28 @@ def launch(project: Project, *, days: Days, replace_days: bool, full: bool, list
         replace_days: replace those days with what lies there now; if not, land all that is new and changed.
         full: calculate again all that comes after `customer_events`.
         listener: told which step begins, how many are done and how many there are.
+        tell: told what a person should know at once.
     """
-    os.environ["CDP_PROJECT"] = str(project.folder)
     logging.getLogger("dagster").setLevel(logging.CRITICAL)
     job = build_definitions(project).resolve_job_def(RUN_ALL)
     tags = {
         "dagster/asset_partition_range_start": days.first.isoformat(),
         "dagster/asset_partition_range_end": days.last.isoformat(),
+        **run_tags(project),
     }
     config = landing_config(replace_days=replace_days)
     config["ops"] |= full_config(project)["ops"] if full else {}
     config["loggers"] = {"console": {"config": {"log_level": "CRITICAL"}}}
     run_id = str(uuid4())
-    with open_instance(project) as instance:
+    with open_instance(project) as instance, telling(tell):
         instance.add_event_listener(run_id, _StepCounter(listener, len(job.nodes)))
         result = job.execute_in_process(
             run_config=config, instance=instance, tags=tags, raise_on_error=False, run_id=run_id
         )
-    failures = {
-        event.step_key or "run": _cause(event.event_specific_data)
-        for event in result.all_events
-        if event.is_step_failure
-    }
+    failed = [event for event in result.all_events if event.is_step_failure]
+    # Where no step failed, the run did: the warehouse could not be opened, perhaps.
+    failed = failed or [event for event in result.all_events if event.event_type is dg.DagsterEventType.RUN_FAILURE]
+    failures = {event.step_key or "The run": _cause(event.event_specific_data) for event in failed}
     checks = [
         f"{evaluation.asset_key.to_user_string()} {evaluation.check_name}"
         for evaluation in result.get_asset_check_evaluations()
@@ -106,6 +115,8 @@ class _StepCounter:
 def _cause(data: object) -> str:
     """Why a step failed, in the words of the error that was raised first."""
     error = getattr(data, "error", None)
+    if error is not None and error.cls_name == "DagsterExecutionInterruptedError":
+        return "It was interrupted. The next run does what it left; nothing is half written."
     failure = getattr(data, "user_failure_data", None)
     if failure is not None and failure.description:
         return str(failure.description)

@@ -5,7 +5,7 @@ Looking is done without Dagster, so that a run with nothing new ends at once and
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import UTC, date, datetime
 
 from cdp_pipeline.config.model import Project
 from cdp_pipeline.errors import UsageError
@@ -84,7 +84,7 @@ def run_main(
 
     filed = days or Days(newest, newest)
     with listening(listener):
-        launched = launch(project, days=filed, replace_days=days is not None, full=full, listener=listener)
+        launched = launch(project, days=filed, replace_days=days is not None, full=full, listener=listener, tell=tell)
     with open_session(project, "cdp run", waiting) as session:
         connection = session.connection
         return RunReport(
@@ -107,7 +107,10 @@ def _days(project: Project, first: date | None, last: date | None) -> Days | Non
         raise UsageError("--from and --to go together: the first and the last day to replace, both included.")
     if first > last:
         raise UsageError(f"--from {first} lies after --to {last}.")
-    if first < project.start or (project.end is not None and last > project.end):
-        until = f" to {project.end}" if project.end else ""
-        raise UsageError(f"The project's days of arrival go from {project.start}{until}.")
+    today = datetime.now(UTC).date()
+    end = today if project.end is None else min(project.end, today)
+    if first < project.start or last > end:
+        raise UsageError(
+            f"The project's days of arrival go from {project.start} to {end}{' (today)' * (end == today)}."
+        )
     return Days(first, last)

@@ -6,9 +6,11 @@ the UI shows no run that will never end.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 
@@ -18,7 +20,28 @@ from cdp_pipeline.warehouse.lock import Holder
 
 PROCESS_TAG = "cdp/process"
 WAREHOUSE_TAG = "cdp/warehouse"
-_UNFINISHED = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
+_UNFINISHED = [
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+]
+_tell: ContextVar[Callable[[str], None] | None] = ContextVar("cdp_tell", default=None)
+
+
+@contextmanager
+def telling(tell: Callable[[str], None]) -> Iterator[None]:
+    """Says to `tell` as well what a run within the block has to say at once: that it waits, and for whom."""
+    token = _tell.set(tell)
+    try:
+        yield
+    finally:
+        _tell.reset(token)
+
+
+def run_tags(project: Project) -> dict[str, str]:
+    """What marks a run of this process on the project's warehouse."""
+    return {PROCESS_TAG: process_mark(os.getpid()) or "", WAREHOUSE_TAG: project.warehouse_as_written}
 
 
 def process_mark(pid: int) -> str | None:
@@ -57,13 +80,14 @@ def warehouse_resource(project: Project) -> dg.ResourceDefinition:
         run, instance, log = context.run, context.instance, context.log
         if run is None or instance is None or log is None:
             raise dg.DagsterInvariantViolationError("The warehouse is opened by runs only.")
-        instance.add_run_tags(
-            run.run_id,
-            {PROCESS_TAG: process_mark(os.getpid()) or "", WAREHOUSE_TAG: project.warehouse_as_written},
-        )
+        instance.add_run_tags(run.run_id, run_tags(project))
 
         def waiting(holder: Holder | None) -> None:
-            log.info("Waiting for the warehouse, which is held by %s.", holder or "another process")
+            message = f"Waiting for the warehouse, which is held by {holder or 'another process'}."
+            log.info(message)
+            tell = _tell.get()
+            if tell is not None:
+                tell(message)
 
         with open_session(project, run.run_id, waiting) as session:
             for dead in fail_dead_runs(instance, project.warehouse_as_written):
@@ -78,6 +102,10 @@ def warehouse_resource(project: Project) -> dg.ResourceDefinition:
 
 
 def _days(run: dg.DagsterRun) -> str:
+    """The days that were asked for; a run that lands what is new is only filed under its partition."""
+    config: Any = run.run_config
+    if not config.get("ops", {}).get("customer_events", {}).get("config", {}).get("replace_days", True):
+        return ""
     first = run.tags.get("dagster/asset_partition_range_start") or run.tags.get("dagster/partition")
     last = run.tags.get("dagster/asset_partition_range_end") or first
     return f"{first}..{last}" if first else ""

@@ -185,6 +185,6 @@ def _take_out(root: Node, loc: Loc, findings: Findings) -> None:
     node, rest = root.find(spoilt)
     if rest and isinstance(root.content, dict) and node is root:
         key = str(rest[0])
-        root.content[key] = Node(key, root.file, root.line, _STOPGAPS.get(key))
+        root.content[key] = Node(key, root.file, root.line, _STOPGAPS[key])
     else:
         findings.drop(node)

@@ -134,7 +134,7 @@ class IdentifierType(Section):
         default=True,
         description="Whether the usual placeholders (null, unknown, anonymous, 0 …) identify nobody either.",
     )
-    pii: bool = Field(default=False, description="Whether the value is personal data; what holds it is tagged so in Dagster.")
+    pii: bool = Field(default=False, description="Personal data: what holds it is tagged so in Dagster.")
     store: Literal["plain"] = Field(default="plain", description="How the value is kept in the warehouse.")
 
 
@@ -169,7 +169,7 @@ class Attribute(Section):
     data_type: Text | None = Field(default=None, description="The SQL type of the column, such as numeric(12,2).")
     default: Default = Field(default=None, description="The value of an entity for which there is none.")
     hidden: bool = Field(default=False, description="Whether the attribute is left out of `profiles`.")
-    pii: bool = Field(default=False, description="Whether the value is personal data; what holds it is tagged so in Dagster.")
+    pii: bool = Field(default=False, description="Personal data: what holds it is tagged so in Dagster.")
 
 
 class EventChecks(Section):

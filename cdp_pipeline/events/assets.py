@@ -20,11 +20,14 @@ from cdp_pipeline.events.customer_events import customer_events_spec, land_event
 from cdp_pipeline.events.event_identifiers import event_identifiers_spec, identify_events
 from cdp_pipeline.events.landing import SQL, Days
 from cdp_pipeline.warehouse.assets import (
+    ONE_RUN,
     OWNERS,
     RETRY,
     WAREHOUSE,
     StageConfig,
+    count_days,
     count_rows,
+    days_told,
     fail,
     invariant_specs,
     is_selected,
@@ -34,6 +37,7 @@ from cdp_pipeline.warehouse.assets import (
     table_key,
     table_spec,
 )
+from cdp_pipeline.warehouse.stage import Due, Facts
 
 GROUP = "events"
 
@@ -93,14 +97,18 @@ def _customer_events(project: Project) -> dg.AssetsDefinition:
         specs=specs,
         check_specs=invariant_specs(stage, EVENTS),
         required_resource_keys={WAREHOUSE},
-        backfill_policy=dg.BackfillPolicy.single_run(),
+        can_subset=True,
+        backfill_policy=ONE_RUN,
         retry_policy=RETRY,
     )
     def customer_events(context: dg.AssetExecutionContext, config: LandingConfig) -> Iterator[Any]:
         warehouse = context.resources.warehouse
         asked = run_days(context) if config.replace_days else None
+        facts = Facts(stage.asset, None, Due.NOTHING)
         try:
-            facts = land_events(warehouse.connection, project, warehouse.run, Days(*asked) if asked else None)
+            # A backfill of days brings what has no partitions in a run of its own, which must not land other days.
+            if EVENTS in context.selected_asset_keys:
+                facts = land_events(warehouse.connection, project, warehouse.run, Days(*asked) if asked else None)
         except CdpError as error:
             yield from fail(stage, EVENTS, error)
             return
@@ -108,7 +116,8 @@ def _customer_events(project: Project) -> dg.AssetsDefinition:
             table_key(table, None): count_rows(warehouse.connection, table, stage)
             for table in (tables.CUSTOMER_EVENTS, tables.REJECTED_EVENTS)
         }
-        yield from stage_results(context, stage, facts, EVENTS, counts)
+        by_day = count_days(warehouse.connection, tables.CUSTOMER_EVENTS, stage, days_told(context, facts))
+        yield from stage_results(context, stage, facts, EVENTS, counts, by_day)
 
     return customer_events
 
@@ -126,7 +135,8 @@ def _event_identifiers(project: Project, kind: str) -> dg.AssetsDefinition:
         specs=[table_spec(tables.EVENT_IDENTIFIERS, stage, GROUP, [EVENTS], partitions=partitions, metadata=metadata)],
         check_specs=invariant_specs(stage, key),
         required_resource_keys={WAREHOUSE},
-        backfill_policy=dg.BackfillPolicy.single_run(),
+        can_subset=True,
+        backfill_policy=ONE_RUN,
         retry_policy=RETRY,
     )
     def identifiers(context: dg.AssetExecutionContext, config: StageConfig) -> Iterator[Any]:
@@ -140,6 +150,7 @@ def _event_identifiers(project: Project, kind: str) -> dg.AssetsDefinition:
             yield from fail(stage, key, error)
             return
         rows = count_rows(warehouse.connection, tables.EVENT_IDENTIFIERS, stage)
-        yield from stage_results(context, stage, facts, key, {key: rows})
+        by_day = count_days(warehouse.connection, tables.EVENT_IDENTIFIERS, stage, days_told(context, facts))
+        yield from stage_results(context, stage, facts, key, {key: rows}, by_day)
 
     return identifiers

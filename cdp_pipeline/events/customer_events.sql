@@ -82,7 +82,7 @@ from (
 ) as c
 
 -- name: unchanged
--- Events that stay as they are, so that nothing downstream is done again for them.
+-- Events that stay as they are, so that nothing downstream is done again for them; one that stands twice is written anew.
 create temporary table unchanged as
 select e.event_id
 from cdp.customer_events as e
@@ -92,6 +92,8 @@ where e.event_id in (select i.event_id from contested as i)
     and e.place_row = c.place_row and e.type = c.type and e.version = c.version and e.event_time = c.event_time
     and e.source_id = c.source_id and e.source_event_id = c.source_event_id
     and cast(e.payload as text) = cast(c.payload as text)
+group by e.event_id
+having count(*) = 1
 
 -- name: log_removed
 insert into cdp.removed_events (event_id, arrived_on, removed_in)

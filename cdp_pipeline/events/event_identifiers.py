@@ -10,6 +10,7 @@ import hashlib
 import json
 from datetime import date
 
+import sqlglot
 from sqlglot import exp
 
 from cdp_pipeline.config.model import Entity, IdentifierType, Project, StitchingRule
@@ -28,6 +29,7 @@ EVENT_COLUMNS = {"id": "event_id", "source_id": "source_id", "type": "type", "ve
                  "event_time": "event_time", "payload": "payload"}  # fmt: skip
 _RULES_PER_TYPE = 10_000
 _PLACES_PER_RULE = 100_000
+_FOUND = sqlglot.parse_one("i.event_id in (select x.event_id from extracted as x)", read="postgres")
 _TEMPORARY = ("changed", "extracted", "occurrences", "readings", "found")
 
 
@@ -83,8 +85,10 @@ def _find(work: Work, entity: Entity, days: Days | None) -> None:
     work.run(SQL["make_readings"])
     if entity.stitching:
         _extract(work, entity)
-        for identifier in entity.identifiers:
-            work.run(from_tree("readings.add", _readings(identifier)))
+        for priority, identifier in enumerate(entity.identifiers):
+            work.run(from_tree("readings.add", _readings(priority, identifier)))
+    else:
+        work.run(SQL["nothing_extracted"])
     work.run(SQL["found"])
 
 
@@ -103,7 +107,8 @@ def _measure(work: Work) -> None:
     work.measure(**dict(zip(names, work.fetch(SQL["figures"])[0], strict=True)))
     for day, events in work.fetch(SQL["figures_by_day"]):
         work.facts.days[day] = {"identified events": events}
-    work.must_be_empty("every event once", SQL["doubled_events"])
+    concerned = exp.true() if work.due is Due.ALL else _FOUND
+    work.facts.invariants["every event once"] = work.fetch(SQL["doubled_events"], {"concerned": concerned})[0][0]
     work.must_be_empty("every row's event exists", SQL["orphans"], number=work.number)
     work.must_be_empty("the anchor is the first identifier", SQL["unanchored"], number=work.number)
 
@@ -153,23 +158,23 @@ def _extract(work: Work, entity: Entity) -> None:
         changed = exp.select("c.event_id").from_("changed_events as c")
         inner = inner.where(exp.column("event_id", table="e").isin(query=changed))
     columns = [exp.alias_(tree, f"{'vk'[n % 2]}{n // 2}") for n, tree in enumerate(hoisted.trees)]
-    query = exp.select("e.event_id", "e.arrived_on", "e.event_time", *columns).from_(inner.subquery("e"))
+    event = ("row_number() over () as event_number", "e.event_id", "e.arrived_on", "e.event_time")
+    query = exp.select(*event, *columns).from_(inner.subquery("e"))
     made = exp.Create(this=exp.to_table("extracted"), kind="TABLE", expression=query)
     made.set("properties", exp.Properties(expressions=[exp.TemporaryProperty()]))
     work.run(from_tree("event_identifiers.extracted", made))
     described = work.connection.describe(from_tree("describe", exp.select("*").from_("extracted")))
     types = {name: type_class(type_name, work.connection.dialect) for name, type_name in described}
     for number, rule in enumerate(entity.stitching):
-        rank = (entity.priority(rule.identifier) * _RULES_PER_TYPE + number) * _PLACES_PER_RULE
-        query = _occurrences(number, rank, rule.identifier, types[f"v{number}"])
+        query = _occurrences(number, entity.priority(rule.identifier), types[f"v{number}"])
         work.run(from_tree("occurrences.add", exp.insert(query, "occurrences")))
 
 
-def _occurrences(number: int, rank: int, identifier_type: str, value_class: str) -> exp.Select:
+def _occurrences(number: int, priority: int, value_class: str) -> exp.Select:
     """The values that one rule found, one row each."""
     value, kind = exp.column(f"v{number}", table="x"), exp.column(f"k{number}", table="x")
     place: exp.Expr = exp.Literal.number(0)
-    source: exp.Select = exp.select("x.event_id", "x.arrived_on", "x.event_time").from_("extracted as x")
+    source: exp.Select = exp.select("x.event_number").from_("extracted as x")
     source = source.where(value.is_(exp.null()).not_())
     if value_class == "json":
         texts, kinds = exp.func("cdp_json_texts", value), exp.func("cdp_json_kinds", value)
@@ -178,26 +183,29 @@ def _occurrences(number: int, rank: int, identifier_type: str, value_class: str)
     else:
         source = source.select(exp.alias_(exp.cast(value, "text"), "value"), exp.alias_(exp.cast(kind, "text"), "kind"))
         source = source.select(exp.alias_(place, "place"))
-        return _ranked(source, rank, identifier_type)
+        return _ranked(source, number, priority)
     source = source.select(exp.alias_(exp.Explode(this=texts), "value"))
     kinds_column = exp.cast(exp.null(), "text") if kinds is None else exp.Explode(this=kinds)
     source = source.select(exp.alias_(kinds_column, "kind"))
     source = source.select(exp.alias_(exp.Explode(this=exp.func("cdp_places", texts)), "place"))
-    return _ranked(source, rank, identifier_type)
+    return _ranked(source, number, priority)
 
 
-def _ranked(source: exp.Select, rank: int, identifier_type: str) -> exp.Select:
+def _ranked(source: exp.Select, number: int, priority: int) -> exp.Select:
+    rank = (priority * _RULES_PER_TYPE + number) * _PLACES_PER_RULE
     kind = exp.column("kind", table="o")
     # A whole number that is too long for the engine's own integers is one all the same.
-    whole = kind.eq("number").and_(exp.func("cdp_matches", exp.column("value", table="o"), "'^-?[0-9]+$'"))
+    whole = kind.eq("number").and_(
+        exp.func("cdp_matches", exp.column("value", table="o"), exp.Literal.string("^-?[0-9]+$"))
+    )
     kind_named = exp.alias_(exp.Case().when(whole, exp.Literal.string("integer")).else_(kind.copy()), "kind")
     ranked = exp.alias_(exp.Add(this=exp.Literal.number(rank), expression=exp.column("place", table="o")), "rank")
-    identifier = exp.alias_(exp.cast(exp.Literal.string(identifier_type), "text"), "identifier_type")
-    query = exp.select("o.event_id", "o.arrived_on", "o.event_time", ranked, identifier, "o.value", kind_named)
+    importance = exp.alias_(exp.Literal.number(priority), "priority")
+    query = exp.select("o.event_number", ranked, importance, "o.value", kind_named)
     return query.from_(source.subquery("o")).where("o.value is not null")
 
 
-def _readings(identifier: IdentifierType) -> exp.Expr:
+def _readings(priority: int, identifier: IdentifierType) -> exp.Expr:
     """What becomes of each distinct value of one type: normalised, judged, hashed."""
     normalised: exp.Expr = exp.column("value", table="o")
     steps = {"trim": "trim", "lower": "lower", "upper": "upper", "digits": "cdp_digits"}
@@ -205,7 +213,7 @@ def _readings(identifier: IdentifierType) -> exp.Expr:
         normalised = exp.func(steps[step], normalised)
     name = exp.cast(exp.Literal.string(identifier.type), "text")
     distinct = exp.select("o.value as raw", exp.alias_(normalised, "value")).distinct().from_("occurrences as o")
-    distinct = distinct.where(exp.column("identifier_type", table="o").eq(identifier.type), "o.value is not null")
+    distinct = distinct.where(exp.column("priority", table="o").eq(priority), "o.value is not null")
     value = exp.column("value", table="d")
     folded = exp.func("lower", exp.func("trim", value.copy()))
     blocked = [text.strip().lower() for text in identifier.blocked]
@@ -221,5 +229,6 @@ def _readings(identifier: IdentifierType) -> exp.Expr:
     judged = exp.select("d.raw", "d.value", exp.alias_(status, "status")).from_(distinct.subquery("d"))
     hashed = exp.func("cdp_hash", exp.Literal.string("identifier"), name.copy(), exp.column("value", table="j"))
     hashed = exp.Case().when(exp.column("status", table="j").eq("valid"), hashed)
-    query = exp.select(name, "j.raw", "j.value", "j.status", hashed).from_(judged.subquery("j"))
+    importance = exp.Literal.number(priority)
+    query = exp.select(importance, name, "j.raw", "j.value", "j.status", hashed).from_(judged.subquery("j"))
     return exp.insert(query, "readings")

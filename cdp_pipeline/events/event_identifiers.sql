@@ -20,24 +20,27 @@ drop table if exists readings
 -- name: drop_found
 drop table if exists found
 
+-- name: nothing_extracted
+create temporary table extracted (event_number bigint, event_id uuid, arrived_on date, event_time timestamptz)
+
 -- name: make_occurrences
 create temporary table occurrences (
-    event_id uuid, arrived_on date, event_time timestamptz, rank bigint, identifier_type text, value text, kind text
+    event_number bigint, rank bigint, priority integer, value text, kind text
 )
 
 -- name: make_readings
 create temporary table readings (
-    identifier_type text, raw text, value text, status text, identifier_id uuid
+    priority integer, identifier_type text, raw text, value text, status text, identifier_id uuid
 )
 
 -- name: found
 -- An identifier of an event, at its most important place in it.
 create temporary table found as
-select o.event_id, o.arrived_on, o.event_time, r.identifier_id, min(o.rank) as rank
+select o.event_number, r.identifier_id, min(o.rank) as rank
 from occurrences as o
-join readings as r on r.identifier_type = o.identifier_type and r.raw = o.value
+join readings as r on r.priority = o.priority and r.raw = o.value
 where r.status = 'valid' and (o.kind is null or o.kind not in ('object', 'array', 'number', 'null'))
-group by o.event_id, o.arrived_on, o.event_time, r.identifier_id
+group by o.event_number, r.identifier_id
 
 -- name: log_removed
 insert into kind.removed_event_identifiers (event_id, arrived_on, identifier_ids, removed_in)
@@ -62,12 +65,13 @@ delete from kind.event_identifiers as i
 
 -- name: add
 insert into kind.event_identifiers (event_id, arrived_on, event_time, anchor_id, identifier_ids, changed_in)
-select f.event_id, f.arrived_on, f.event_time, f.identifier_ids[1], f.identifier_ids, :number
+select x.event_id, x.arrived_on, x.event_time, f.identifier_ids[1], f.identifier_ids, :number
 from (
-    select g.event_id, g.arrived_on, g.event_time, cdp_ordered(g.identifier_id, g.rank) as identifier_ids
+    select g.event_number, cdp_ordered(g.identifier_id, g.rank) as identifier_ids
     from found as g
-    group by g.event_id, g.arrived_on, g.event_time
+    group by g.event_number
 ) as f
+join extracted as x on x.event_number = f.event_number
 
 -- name: add_values
 insert into kind.identifier_values (identifier_id, identifier_type, value)
@@ -77,23 +81,23 @@ where r.status = 'valid' and r.identifier_id not in (select v.identifier_id from
 
 -- name: figures
 select
-    (select count(distinct f.event_id) from found as f) as events_identified,
+    (select count(distinct f.event_number) from found as f) as events_identified,
     (select count(*) from occurrences as o) as occurrences,
     (
         select count(*) from occurrences as o
-        left join readings as r on r.identifier_type = o.identifier_type and r.raw = o.value
+        left join readings as r on r.priority = o.priority and r.raw = o.value
         where o.kind in ('object', 'array', 'number') or r.status = 'invalid'
     ) as invalid_values,
     (
         select count(*) from occurrences as o
-        join readings as r on r.identifier_type = o.identifier_type and r.raw = o.value
+        join readings as r on r.priority = o.priority and r.raw = o.value
         where r.status = 'blocked' and (o.kind is null or o.kind not in ('object', 'array', 'number', 'null'))
     ) as blocked_values
 
 -- name: figures_by_day
 select i.arrived_on, count(*) as identified_events
 from kind.event_identifiers as i
-where i.arrived_on in (select distinct f.arrived_on from found as f)
+where i.arrived_on in (select distinct x.arrived_on from extracted as x)
 group by i.arrived_on
 
 -- name: doubled_events
@@ -101,7 +105,7 @@ select count(*)
 from (
     select i.event_id
     from kind.event_identifiers as i
-    where i.event_id in (select f.event_id from found as f)
+    where :concerned
     group by i.event_id
     having count(*) > 1
 ) as doubled

@@ -83,7 +83,13 @@ def find_files(folder: Path, source: Source) -> list[LandingFile]:
 
 def _pattern(pattern: str) -> re.Pattern[str]:
     text = re.escape(pattern).replace(re.escape("{day}"), "{day}").replace(r"\*\*/", "(.*/)?").replace(r"\*", "[^/]*")
+    text = re.sub(r"\\\[(!?)(.+?)\\\]", _one_of, text)
     return re.compile(text.replace(r"\?", "[^/]").replace("{day}", "(?P<day>[^/]*)"))
+
+
+def _one_of(characters: re.Match[str]) -> str:
+    """A set of characters of a pattern, such as [0-9] or [!ab], in a regular expression."""
+    return "[" + ("^" if characters[1] else "") + characters[2].replace("\\-", "-") + "]"
 
 
 def _day(matcher: re.Pattern[str], place: str, pattern: str) -> date | None:
@@ -286,6 +292,8 @@ def _strict_problem(line: str) -> str | None:
         value = json.loads(line, parse_constant=_refuse_constant)
     except ValueError:
         return "invalid: broken JSON"
+    except RecursionError:
+        return "invalid: JSON nested too deeply"
     text = json.dumps(value, ensure_ascii=False)
     if "\\u0000" in text and _holds_nul(value):
         return "invalid: holds \\u0000"
@@ -307,14 +315,38 @@ def _holds_nul(value: object) -> bool:
 
 
 def _read_parquet(stream: pa.NativeFile) -> Iterator[pa.Table]:
-    """The file's own columns and types."""
+    """The file's own columns and types, but for what no engine knows; a text that holds a NUL makes its row broken."""
     source = stream if stream.seekable() else pa.BufferReader(stream.read())
     first = 1
     for batch in pq.ParquetFile(source).iter_batches(ROWS_PER_BATCH):
-        nothing = pa.nulls(batch.num_rows, pa.string())
+        problems: dict[int, str] = {}
+        columns = {
+            name: _readable(column, problems) for name, column in zip(batch.schema.names, batch.columns, strict=True)
+        }
         numbers = pa.array(range(first, first + batch.num_rows), pa.int64())
         first += batch.num_rows
         yield pa.table(
-            {"cdp_place_row": numbers, "cdp_read_problem": nothing, "cdp_broken": nothing}
-            | dict(zip(batch.schema.names, batch.columns, strict=True))
+            {
+                "cdp_place_row": numbers,
+                "cdp_read_problem": pa.array([problems.get(row) for row in range(batch.num_rows)], pa.string())
+                if problems
+                else pa.nulls(batch.num_rows, pa.string()),
+                "cdp_broken": pa.nulls(batch.num_rows, pa.string()),
+            }
+            | columns
         )
+
+
+def _readable(column: pa.Array, problems: dict[int, str]) -> pa.Array:
+    if pa.types.is_float16(column.type):
+        return column.cast(pa.float32())
+    values = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+    if not (pa.types.is_string(values) or pa.types.is_large_string(values)):
+        return column
+    if pa.types.is_dictionary(column.type):
+        if not pc.any(pc.match_substring(column.dictionary, "\x00")).as_py():
+            return column
+        column = column.dictionary_decode()
+    for row in pc.indices_nonzero(pc.match_substring(column, "\x00")).to_pylist():
+        problems[row] = "invalid: holds \\u0000"
+    return pc.replace_substring(column, "\x00", "\ufffd") if problems else column

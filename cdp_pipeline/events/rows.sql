@@ -29,6 +29,9 @@ from (
         when v.event_time >= v.arrived_on + interval '2 days'
             then 'invalid: the time is more than a day after the day of arrival'
         when v.payload is null or cdp_json_kind(v.payload) <> 'object' then 'invalid: the payload is no object'
+        -- Lines of NDJSON were looked at when they were read.
+        when not :lines and position('\u0000' in cast(v.payload as text)) > 0
+            and cdp_matches(cast(v.payload as text), '(^|[^\\])(\\\\)*\\u0000') then 'invalid: holds \u0000'
     end as reason
     from (
         select

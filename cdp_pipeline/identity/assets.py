@@ -19,10 +19,13 @@ from cdp_pipeline.identity import entity_map, identity_graph, stitched_events
 from cdp_pipeline.sql.statements import Statements
 from cdp_pipeline.tables import Table
 from cdp_pipeline.warehouse.assets import (
+    ONE_RUN,
     RETRY,
     WAREHOUSE,
     StageConfig,
+    count_days,
     count_rows,
+    days_told,
     fail,
     invariant_specs,
     is_selected,
@@ -97,7 +100,8 @@ def _graph_asset(project: Project, kind: str) -> dg.AssetsDefinition:
         specs=specs,
         check_specs=invariant_specs(stage, key),
         required_resource_keys={WAREHOUSE},
-        backfill_policy=dg.BackfillPolicy.single_run(),
+        can_subset=True,
+        backfill_policy=ONE_RUN,
         retry_policy=RETRY,
     )
     def graph(context: dg.AssetExecutionContext, config: StageConfig) -> Iterator[Any]:
@@ -115,7 +119,8 @@ def _graph_asset(project: Project, kind: str) -> dg.AssetsDefinition:
             table_key(table, kind): count_rows(warehouse.connection, table, stage)
             for table in (tables.IDENTITY_GRAPH, tables.IDENTIFIERS)
         }
-        yield from stage_results(context, stage, facts, key, rows)
+        by_day = count_days(warehouse.connection, tables.IDENTITY_GRAPH, stage, days_told(context, facts))
+        yield from stage_results(context, stage, facts, key, rows, by_day)
 
     return graph
 
@@ -132,6 +137,8 @@ def _step_asset(project: Project, kind: str, step: _Step) -> dg.AssetsDefinition
         specs=specs,
         check_specs=invariant_specs(step.stage, main),
         required_resource_keys={WAREHOUSE},
+        can_subset=True,
+        backfill_policy=ONE_RUN,
         retry_policy=RETRY,
     )
     def work(context: dg.AssetExecutionContext, config: StageConfig) -> Iterator[Any]:

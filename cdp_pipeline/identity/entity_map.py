@@ -87,6 +87,7 @@ def _name_groups(work: Work, kind: str) -> None:
     work.run(SQL["rekeyed"])
     work.run(SQL["follow"])
     work.run(SQL["move_keys"])
+    work.run(SQL["make_groups"])
     work.run(SQL["groups"])
     work.run(SQL["issue"], kind_name=kind, number=work.number)
     work.run(SQL["add_issued"], number=work.number)
@@ -97,8 +98,10 @@ def _name_groups(work: Work, kind: str) -> None:
 def _publish(work: Work) -> None:
     before = int(work.scalar(SQL["last_change"]))
     work.run(SQL["moved"])
-    work.run(SQL["remove_moved"])
-    work.run(SQL["add_moved"])
+    # Where all is worked out all is written, so that a full run makes up for what somebody did to the map by hand.
+    what = "all" if work.due is Due.ALL else "moved"
+    work.run(SQL[f"remove_{what}"])
+    work.run(SQL[f"add_{what}"])
     work.run(SQL["record_changes"], run=work.current_run.run, now=work.now)
     work.run(SQL["queue_entities"])
     work.run(SQL["clear_queue"])

@@ -98,10 +98,15 @@ from (
 ) as k
 where k.entity_id = r.entity_id
 
+-- name: make_groups
+-- Made before it is filled: DuckDB 1.5.5 loses rows that are added to a table made by an empty `create table as … order by`
+-- in the same transaction.
+create temporary table groups (group_number bigint, entity_id uuid, key_priority integer)
+
 -- name: groups
 -- Step (b): a group takes the id with the most important key among its identifiers; of equals the one that was current,
 -- then the one issued first, then the smaller id.
-create temporary table groups as
+insert into groups (group_number, entity_id, key_priority)
 select distinct on (s.group_number) s.group_number, r.entity_id, s.priority as key_priority
 from kind.entities as r
 join solved as s on s.identifier_id = r.key_id
@@ -161,6 +166,13 @@ where m.identifier_id in (select c.identifier_id from moved as c)
 -- name: add_moved
 insert into kind.entity_map (identifier_id, entity_id)
 select c.identifier_id, c.to_entity_id from moved as c where c.to_entity_id is not null
+
+-- name: remove_all
+delete from kind.entity_map as m
+
+-- name: add_all
+insert into kind.entity_map (identifier_id, entity_id)
+select s.identifier_id, g.entity_id from solved as s join groups as g on g.group_number = s.group_number
 
 -- name: record_changes
 insert into kind.entity_changes (

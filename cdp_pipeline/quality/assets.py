@@ -12,7 +12,7 @@ import dagster as dg
 from cdp_pipeline import tables
 from cdp_pipeline.config.model import Project
 from cdp_pipeline.quality.health import gather_health
-from cdp_pipeline.warehouse.assets import RETRY, WAREHOUSE, count_rows, table_key, table_spec
+from cdp_pipeline.warehouse.assets import ONE_RUN, RETRY, WAREHOUSE, count_rows, table_key, table_spec
 from cdp_pipeline.warehouse.stage import StageSpec
 
 GROUP = "quality"
@@ -29,15 +29,17 @@ def build_assets(project: Project) -> list[dg.AssetsDefinition]:
         name="metrics",
         specs=[table_spec(table, stage, GROUP, last) for table in (tables.METRICS, tables.RUNS)],
         required_resource_keys={WAREHOUSE},
+        can_subset=True,
+        backfill_policy=ONE_RUN,
         retry_policy=RETRY,
     )
     def metrics(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None]]:
         warehouse = context.resources.warehouse
         figures = gather_health(warehouse.connection, project, warehouse.run)
         told: dict[str, Any] = {f"{figure.asset} {figure.check}": round(figure.value, 4) for figure in figures}
-        rows = count_rows(warehouse.connection, tables.METRICS, stage)
-        yield dg.MaterializeResult(asset_key=METRICS, metadata={"dagster/row_count": rows} | told)
-        rows = count_rows(warehouse.connection, tables.RUNS, stage)
-        yield dg.MaterializeResult(asset_key=runs, metadata={"dagster/row_count": rows})
+        for key, table, more in ((METRICS, tables.METRICS, told), (runs, tables.RUNS, {})):
+            if key in context.selected_asset_keys:
+                rows = count_rows(warehouse.connection, table, stage)
+                yield dg.MaterializeResult(asset_key=key, metadata={"dagster/row_count": rows} | more)
 
     return [metrics]

@@ -21,6 +21,7 @@ from cdp_pipeline.warehouse.base import Connection
 from cdp_pipeline.warehouse.stage import Facts, Run, StageSpec
 
 OWNERS = ["team:data"]
+ONE_RUN = dg.BackfillPolicy.single_run()
 RETRY = dg.RetryPolicy(max_retries=2, delay=1, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)
 WAREHOUSE = "warehouse"
 
@@ -111,8 +112,7 @@ def run_days(context: dg.AssetExecutionContext) -> tuple[date, date] | None:
 
 def is_selected(context: dg.AssetExecutionContext, key: dg.AssetKey) -> bool:
     """Whether another asset is part of the same run."""
-    selection = context.run.asset_selection
-    return selection is None or key in selection
+    return key in context.job_def.asset_layer.selected_asset_keys
 
 
 def stage_results(
@@ -121,6 +121,7 @@ def stage_results(
     facts: Facts,
     main: dg.AssetKey,
     rows: Mapping[dg.AssetKey, int | None],
+    rows_by_day: Mapping[date, int] | None = None,
 ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
     """Tells Dagster what a stage did.
 
@@ -129,15 +130,21 @@ def stage_results(
         stage: the stage.
         facts: what it did.
         main: the asset that the stage's figures and invariants belong to.
-        rows: every asset that the step writes, with its number of rows where it is a table.
+        rows: every asset that the step writes, with its number of rows where it is a table; told are those selected.
+        rows_by_day: of a partitioned main asset, the rows of each of `days_told`.
     """
     for key, count in rows.items():
+        if key not in context.selected_asset_keys:
+            continue
         figures: dict[str, Any] = {} if count is None else {"dagster/row_count": count}
         if key == main:
-            figures |= {name: _number(value) for name, value in facts.metrics.items()} | {"due": facts.due.value}
-            _tell_days(context, key, facts)
+            of_the_run = {name: _number(value) for name, value in facts.metrics.items()} | {"due": facts.due.value}
+            figures |= of_the_run if rows_by_day is None else {f"whole run: {n}": v for n, v in of_the_run.items()}
+            _tell_days(context, key, facts, rows_by_day or {})
         yield dg.MaterializeResult(asset_key=key, metadata=figures)
     for invariant in stage.invariants:
+        if dg.AssetCheckKey(main, check_name(invariant)) not in context.selected_asset_check_keys:
+            continue
         broken = facts.invariants.get(invariant)
         told = {"rows that break it": broken} if broken is not None else {"taken": "not in this run: nothing changed"}
         yield dg.AssetCheckResult(passed=not broken, asset_key=main, check_name=check_name(invariant), metadata=told)
@@ -147,18 +154,22 @@ def _number(value: float) -> float | int:
     return int(value) if float(value).is_integer() else round(value, 3)
 
 
-def _tell_days(context: dg.AssetExecutionContext, key: dg.AssetKey, facts: Facts) -> None:
-    """Notes the figures of each day touched, on the day's own partition."""
-    partitioned = context.assets_def.specs_by_key[key].partitions_def is not None
-    if not partitioned:
-        return
-    own = set(context.partition_keys) if run_days(context) else set()
-    for day, figures in facts.days.items():
-        if day is None:
-            continue
-        total = next((count for name, count in figures.items() if name in ("identified events", "links")), None)
-        rows = total if total is not None else sum(n for name, n in figures.items() if name.endswith(" events"))
-        metadata = {"dagster/partition_row_count": rows} | figures
+def days_told(context: dg.AssetExecutionContext, facts: Facts) -> set[date]:
+    """The days whose partitions get figures: those of the run, and those that the stage touched beyond them."""
+    return {date.fromisoformat(day) for day in _own_days(context)} | {day for day in facts.days if day is not None}
+
+
+def _own_days(context: dg.AssetExecutionContext) -> set[str]:
+    return set(context.partition_keys) if run_days(context) else set()
+
+
+def _tell_days(
+    context: dg.AssetExecutionContext, key: dg.AssetKey, facts: Facts, rows_by_day: Mapping[date, int]
+) -> None:
+    """Notes the figures of each day on the day's own partition; a run of many days shows the same ones on each else."""
+    own = _own_days(context)
+    for day, rows in sorted(rows_by_day.items()):
+        metadata = {"dagster/partition_row_count": rows} | facts.days.get(day, {})
         if day.isoformat() in own:
             context.add_asset_metadata(metadata, asset_key=key, partition_key=day.isoformat())
         else:
@@ -188,3 +199,15 @@ def count_rows(connection: Connection, table: Table, stage: StageSpec) -> int:
     query = exp.select("count(*)").from_(exp.alias_(exp.table_(table.name, table.scope), "t"))
     statement = Statement(f"count.{table.placeholder}", query).bind(stage.schemas)
     return int(connection.fetch(statement)[0][0])
+
+
+def count_days(connection: Connection, table: Table, stage: StageSpec, days: set[date]) -> dict[date, int]:
+    """How many rows a partitioned table has of each of some days; 0 of a day that it has none of."""
+    if not days:
+        return {}
+    day = exp.column("arrived_on", table="t")
+    query = exp.select(day, "count(*)").from_(exp.alias_(exp.table_(table.name, table.scope), "t"))
+    query = query.where(day.between(exp.Placeholder(this="first"), exp.Placeholder(this="last"))).group_by(day)
+    statement = Statement(f"count_days.{table.placeholder}", query).bind(stage.schemas)
+    found: dict[date, int] = dict(connection.fetch(statement, first=min(days), last=max(days)))
+    return {each: found.get(each, 0) for each in days}

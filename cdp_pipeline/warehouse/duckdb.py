@@ -72,7 +72,10 @@ class DuckDBConnection(Connection):
 
     @override
     def load(self, name: str, rows: pa.Table) -> None:
-        self._connection.register(name, rows)
+        try:
+            self._connection.register(name, rows)
+        except duckdb.Error as error:
+            raise WarehouseError(f"{name}: {error}") from error
 
     @override
     def unload(self, name: str) -> None:

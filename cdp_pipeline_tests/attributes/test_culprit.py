@@ -6,7 +6,7 @@ from uuid import UUID
 import pytest
 
 from cdp_pipeline.config.model import Attribute
-from cdp_pipeline.errors import WarehouseError
+from cdp_pipeline.errors import SqlError, WarehouseError
 from cdp_pipeline_tests.attributes.worlds import Event, World, attribute
 
 GOOD = [attribute("events_seen", "expression", "count(*)"), attribute("texts", "list", "payload->>'t'")]
@@ -84,3 +84,9 @@ def test_the_stage_works_again_once_the_attribute_is_mended(tmp_path: Path) -> N
     failure(world, attribute("revenue", "sum", "(payload->>'n')::integer"))
     world.calculate([attribute("revenue", "sum", "(payload->>'n')::integer", events=["order"])])
     assert world.profiles("revenue") == {1: 2, 2: 0}
+
+
+@pytest.mark.parametrize("value", ["upper(event_time)", "nothing"])
+def test_an_attribute_that_was_not_validated_is_named_too(tmp_path: Path, value: str) -> None:
+    with pytest.raises(SqlError, match=r"^customer attribute wrong: "):
+        World(tmp_path, EVENTS).calculate([attribute("wrong", "last", value)])

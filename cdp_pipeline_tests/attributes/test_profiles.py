@@ -16,7 +16,7 @@ from cdp_pipeline.progress import listening
 from cdp_pipeline.sql.statements import Statements, statement
 from cdp_pipeline.warehouse.base import Row
 from cdp_pipeline.warehouse.stage import Due, what_is_due
-from cdp_pipeline_tests.attributes.test_types import PEOPLE, random_events
+from cdp_pipeline_tests.attributes.test_types import random_events
 from cdp_pipeline_tests.attributes.worlds import AS_OF, Event, World, attribute, project
 
 LAST = attribute("last_text", "last", "payload->>'t'")
@@ -119,7 +119,7 @@ def test_incremental_equals_full_whatever_the_order_of_events(tmp_path: Path, se
         small.calculate(ALL)
         assert small.fetch("select * from kind.dirty_entities as d") == []
     for event in rng.sample(events, 25):
-        small.move(event, rng.choice([None, *range(1, PEOPLE)]))
+        small.move(event, rng.choice([None, *small.profiles("calculated")]))
     assert small.calculate(ALL).due is Due.CHANGES
     incremental = values(small)
     assert small.calculate(ALL, full=True).due is Due.ALL
@@ -268,6 +268,14 @@ def test_a_dropped_table_is_due_as_a_whole(tmp_path: Path) -> None:
     world.upstream_changed()
     assert world.calculate(ALL).due is Due.ALL
     assert values(world) == before
+
+
+def test_a_dropped_view_comes_back_with_a_full_run(tmp_path: Path) -> None:
+    world = World(tmp_path, EVENTS)
+    world.calculate(ALL)
+    world.run("drop view kind.attributes")
+    world.calculate(ALL, full=True)
+    assert world.fetch("select count(*) from kind.attributes as a") == [(8,)]
 
 
 def test_an_upstream_built_anew_makes_all_due(tmp_path: Path) -> None:

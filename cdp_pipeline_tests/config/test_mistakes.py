@@ -235,6 +235,11 @@ ONE_MISTAKE = {
         "    checks: {max_null_share: 7}\n    stitching:\n",
         "23: …checks.max_null_share: must be at most 1, and this is the number 7.",
     ),
+    "a size below 1": (
+        "    stitching:\n",
+        "    checks: {max_entity_size: 0}\n    stitching:\n",
+        "23: …checks.max_entity_size: must be at least 1, and this is the number 0.",
+    ),
     "an undeclared identifier": (
         "identifier: email",
         "identifier: emial",

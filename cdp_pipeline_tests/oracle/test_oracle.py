@@ -392,10 +392,8 @@ def test_bridge_more_important_than_both_keys_takes_the_survivors_id_along() -> 
 
 
 def test_older_redirected_id_does_not_take_over_when_its_own_key_vanishes() -> None:
-    # The cookie goes, and its old id takes the key of the id that it redirected to (a). Both have one key now; the one
-    # that was current keeps the group (b), though the other was issued first: e1's key and evidence are as they were.
-    history = [seen(0, "c1"), seen(1, "e1"), seen(2, "c1 e1"), instead(0), instead(2, "e1")]
-    states = simulate(history, CUSTOMER)
+    # The visitor's id takes the key of the id that it redirected to (a), and the current one of the two stays so (b).
+    states = simulate([seen(0, "c1"), seen(1, "e1"), seen(2, "c1 e1"), instead(0), instead(2, "e1")], CUSTOMER)
     (visitor,), (person,) = owners(states[0], "c1"), owners(states[1], "e1")
     assert [owners(state, "e1") for state in states[1:]] == [[person]] * 4
     assert states[-1].registry[visitor].key_id == key("e1")

@@ -105,7 +105,7 @@ def expected(state: State) -> Published:
             identifier_id: (i.type, i.value, i.first_seen, i.last_seen, i.events, i.priority)
             for identifier_id, i in state.identifiers.items()
         },
-        {tuple(getattr(link, field.name) for field in fields(link)) for link in state.links.values()},  # type: ignore[misc]
+        {tuple(getattr(link, field.name) for field in fields(link)) for link in state.links.values()},
         dict(state.map),
         registered(state.registry.values()),
         dict(state.redirects),
@@ -120,7 +120,9 @@ def expected(state: State) -> Published:
 
 def registered(entities: Iterable[Entity]) -> dict[str, Registered]:
     """Return the oracle's registry in the form of `Published`."""
-    return ranked({entity.entity_id: (entity.key_id, entity.founder_id, entity.ordinal, entity.issued_in) for entity in entities})
+    return ranked(
+        {entity.entity_id: (entity.key_id, entity.founder_id, entity.ordinal, entity.issued_in) for entity in entities}
+    )
 
 
 def ranked(registry: dict[str, tuple[Any, ...]]) -> dict[str, Registered]:
@@ -148,14 +150,12 @@ def check_equal(found: Published, wanted: Published, where: str) -> None:
 
 
 def facts_by_group(pipeline: Pipeline, kind: EntityKind) -> dict[frozenset[str], EntityFacts]:
-    """Return each entity's number and amount of events, by its identifiers: what does not depend on the cut."""
+    """Return each profile's number and amount of events, by its identifiers: what does not depend on the cut."""
     groups: dict[str, set[str]] = {}
-    for identifier_id, entity_id in pipeline.query("select m.identifier_id, m.entity_id from kind.entity_map as m", kind.name):
+    owners = pipeline.query("select m.identifier_id, m.entity_id from kind.entity_map as m", kind.name)
+    for identifier_id, entity_id in owners:
         groups.setdefault(entity_id, set()).add(identifier_id)
-    facts: dict[str, EntityFacts] = {}
-    for entity_id, payload in pipeline.query(
-        "select v.entity_id, v.payload from kind.events as v where v.entity_id is not null", kind.name
-    ):
-        so_far = facts.get(entity_id, EntityFacts(0, Decimal(0)))
-        facts[entity_id] = EntityFacts(so_far.events + 1, so_far.amount + Decimal(str(json.loads(payload)["amount"])))
-    return {frozenset(group): facts.get(entity_id, EntityFacts(0, Decimal(0))) for entity_id, group in groups.items()}
+    profiles = once(pipeline.query("select p.entity_id, p.events, p.amount from kind.profiles as p", kind.name))
+    facts = {entity_id: EntityFacts(events, amount) for entity_id, events, amount in profiles}
+    assert facts.keys() == groups.keys(), "there is a profile too many or too few"
+    return {frozenset(group): facts[entity_id] for entity_id, group in groups.items()}

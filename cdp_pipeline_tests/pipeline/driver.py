@@ -7,24 +7,28 @@ Queries and changes by hand are PostgreSQL's SQL with the placeholders `cdp` and
 import dataclasses
 import itertools
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeAlias
 
+import pytest
+from sqlglot import exp
+
 from cdp_pipeline import tables
 from cdp_pipeline.config.loader import load_project
 from cdp_pipeline.config.model import Project
-from cdp_pipeline.events.customer_events import ASSET as EVENTS
+from cdp_pipeline.events.customer_events import ASSET
 from cdp_pipeline.events.landing import Days, Plan
 from cdp_pipeline.operations.pipeline import landing_due, run_stages
 from cdp_pipeline.sql.statements import Statement, statement
 from cdp_pipeline.warehouse.base import Connection
 from cdp_pipeline.warehouse.duckdb import DuckDBConnection
-from cdp_pipeline.warehouse.stage import Facts, Run
+from cdp_pipeline.warehouse.stage import Facts, Run, Work
 
+EVENTS = ASSET
 TODAY = datetime(2026, 6, 1, 12, tzinfo=UTC)
 
 Rows: TypeAlias = list[tuple[Any, ...]]
@@ -124,16 +128,14 @@ class Pipeline:
             without: Tables or columns to leave out, such as `metrics` or `changed_in`.
         """
         found: dict[str, Rows] = {}
-        kinds = [(kind, tables.OF_A_KIND) for kind in self.project.entities]
+        kinds = [(kind, (*tables.OF_A_KIND, tables.PROFILES)) for kind in self.project.entities]
         for kind, of_scope in ((None, tables.SHARED), *kinds):
             for table in of_scope:
-                columns = [column.name for column in table.columns if column.name not in without]
+                there = self.connection.columns_of(self.schemas(kind)[table.scope], table.name) or []
+                columns = [name for name, _ in there if name not in without]
                 if columns and table.name not in without:
                     rows = self.query(" ".join(("select", ", ".join(columns), "from", table.placeholder)), kind)
                     found[f"{kind or 'cdp'}.{table.name}"] = sorted(rows, key=repr)
-            if kind is not None and self.connection.columns_of(self.schemas(kind)["kind"], tables.PROFILES.name):
-                # Its columns are the project's attributes.
-                found[f"{kind}.profiles"] = sorted(self.query("select * from kind.profiles", kind), key=repr)
         return found
 
 
@@ -152,6 +154,21 @@ def plain(value: Any) -> Any:
     if isinstance(value, list):
         return tuple(plain(item) for item in value)
     return value
+
+
+@contextmanager
+def each_statement(seen: Callable[[Work, str], None]) -> Iterator[None]:
+    """Call `seen` with the name of every statement that a stage runs in the block, after it has run."""
+    run = Work.run
+
+    def run_and_tell(work: Work, text: Statement, trees: Mapping[str, exp.Expr] | None = None, **values: Any) -> int:
+        count = run(work, text, trees, **values)
+        seen(work, text.name)
+        return count
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Work, "run", run_and_tell)
+        yield
 
 
 @contextmanager

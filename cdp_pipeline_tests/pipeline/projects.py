@@ -19,7 +19,13 @@ entities:
       - {identifier: cookie, value: "payload->'ids'->'cookie'"}
       - {identifier: email, value: "payload->'ids'->'email'"}
       - {identifier: crm, value: "payload->'ids'->'crm'"}
+    attributes:
+      - {id: events, type: expression, value: count(*)}
+      - {id: amount, type: sum, value: "(payload->>'amount')::numeric(18,2)"}
 """
+
+# The same rows in one file for each source, in which each row says its day.
+HISTORIES_BY_ROW = HISTORIES.replace("{day}/*', event", "*', arrived_at: got, event")
 
 CUSTOMER = """\
   customer:

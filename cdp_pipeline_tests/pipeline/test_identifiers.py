@@ -3,8 +3,6 @@
 from datetime import date
 from typing import Any
 
-import pytest
-
 from cdp_pipeline.events.event_identifiers import BLOCKED_DEFAULTS, identify_events
 from cdp_pipeline.events.landing import Days
 from cdp_pipeline.identity.identity_graph import link_identifiers
@@ -90,7 +88,9 @@ def test_text_of_json_gives_scalars_and_no_array(start: Start) -> None:
 def test_any_expression_may_give_a_value(start: Start) -> None:
     pipeline = identify(
         start,
-        kind("""identifier: a, value: "lower(payload->>'v') || '/' || type" """, """identifier: a, value: event_time"""),
+        kind(
+            """identifier: a, value: "lower(payload->>'v') || '/' || type" """, """identifier: a, value: event_time"""
+        ),
         {"v": "ANNA"},
         {},
     )
@@ -98,7 +98,9 @@ def test_any_expression_may_give_a_value(start: Start) -> None:
 
 
 def test_figures_tell_what_was_left_out(start: Start) -> None:
-    pipeline = start(project(WEB, kind("""identifier: a, value: "payload->'v'" """, identifiers="{type: a, valid: '^x'}")))
+    pipeline = start(
+        project(WEB, kind("""identifier: a, value: "payload->'v'" """, identifiers="{type: a, valid: '^x'}"))
+    )
     values = ["x", ["x", "y", None, 1.5], {"b": 1}, "null", "", None, ["x"]]
     pipeline.write(f"landing/{day(2)}/web.ndjson", lines(*(row(n, v=value) for n, value in enumerate(values))))
     metrics = pipeline.run(until=STAGE)[STAGE].metrics
@@ -108,7 +110,14 @@ def test_figures_tell_what_was_left_out(start: Start) -> None:
 
 def test_usual_placeholders_are_blocked_by_default(start: Start) -> None:
     zero = "00000000-0000-0000-0000-000000000000"
-    values = [*BLOCKED_DEFAULTS, *(f" {text.upper()} " for text in BLOCKED_DEFAULTS), zero, zero.replace("-", ""), 0, -1]
+    values = [
+        *BLOCKED_DEFAULTS,
+        *(f" {text.upper()} " for text in BLOCKED_DEFAULTS),
+        zero,
+        zero.replace("-", ""),
+        0,
+        -1,
+    ]
     good = ["00", "nobody", "1", "00000000-0000-0000-0000-000000000001", f"{zero}0"]
     rule = """identifier: a, value: "payload->'v'" """
     assert of_values(start, kind(rule), *values, *good) == [[]] * len(values) + [[text] for text in good]
@@ -116,22 +125,26 @@ def test_usual_placeholders_are_blocked_by_default(start: Start) -> None:
     assert of_values(start, off, "null", " N/A ", zero, 0, "", "  ") == [["null"], [" N/A "], [zero], ["0"], [], []]
 
 
-@pytest.mark.parametrize(
-    ("identifier", "values", "wanted"),
-    [
-        ("normalize: [trim, lower]", [" Anna@X.com ", "anna@x.com"], ["anna@x.com", "anna@x.com"]),
-        ("normalize: [upper]", ["ab", " a "], ["AB", " A "]),
-        ("normalize: [digits]", ["+420 777-123", "none", "0"], ["420777123", None, None]),
-        ("valid: '^[a-z]+@'", ["anna@x", "1 anna@x", "ANNA@x"], ["anna@x", None, None]),
-        ("valid: '@', normalize: [lower]", ["ANNA@x", "anna"], ["anna@x", None]),
-        ("valid: '[0-9]{3}'", ["1234", "12"], ["1234", None]),
-        ("blocked: [Test@Test.com, ' x ']", ["test@test.com", " TEST@test.com", "X", "y"], [None, None, None, "y"]),
-        ("blocked: [x], blocked_defaults: false", ["x", "null"], [None, "null"]),
-    ],
-)
-def test_values_are_normalised_then_judged(start: Start, identifier: str, values: list[str], wanted: list[str]) -> None:
-    entity = kind("""identifier: a, value: "payload->>'v'" """, identifiers=f"{{type: a, {identifier}}}")
-    assert of_values(start, entity, *values) == [[] if text is None else [text] for text in wanted]
+TYPES: dict[str, dict[str, str | None]] = {
+    "normalize: [trim, lower]": {" Anna@X.com ": "anna@x.com", "anna@x.com": "anna@x.com"},
+    "normalize: [upper]": {"ab": "AB", " a ": " A "},
+    "normalize: [digits]": {"+420 777-123": "420777123", "none": None, "0": None},
+    "valid: '^[a-z]+@'": {"anna@x": "anna@x", "1 anna@x": None, "ANNA@x": None},
+    "valid: '@', normalize: [lower]": {"ANNA@x": "anna@x", "anna": None},
+    "valid: '[0-9]{3}'": {"1234": "1234", "12": None},
+    "blocked: [Test@Test.com, ' x ']": {"test@test.com": None, " TEST@test.com": None, "X": None, "y": "y"},
+    "blocked: [x], blocked_defaults: false": {"x": None, "null": "null"},
+}
+
+
+def test_values_are_normalised_then_judged(start: Start) -> None:
+    rules = [f"""identifier: t{n}, value: "payload->>'{n}'" """ for n in range(len(TYPES))]
+    identifiers = ", ".join(f"{{type: t{n}, {settings}}}" for n, settings in enumerate(TYPES))
+    rows = [{str(n): value} for n, values in enumerate(TYPES.values()) for value in values]
+    by_event = found(identify(start, kind(*rules, identifiers=identifiers), *rows))
+    wanted = [(f"t{n}", text) for n, values in enumerate(TYPES.values()) for text in values.values()]
+    for number, (name, text) in enumerate(wanted, start=1):
+        assert by_event.get(str(number), []) == ([] if text is None else [f"{name}:{text}"]), rows[number - 1]
 
 
 def test_rules_read_only_the_events_that_they_name(start: Start) -> None:
@@ -190,8 +203,12 @@ def test_two_kinds_of_entity_are_worked_out_over_the_same_events(start: Start) -
     emails = ["anna@x.com", "bert@x.com", "carl@y.com", "anna@x.com"]
     pipeline.write(f"landing/{day(2)}/web.ndjson", lines(*(row(n, email=email) for n, email in enumerate(emails))))
     facts = pipeline.run()
-    people = pipeline.query("select s.entity_id, count(*) from kind.stitched_events as s group by s.entity_id", "customer")
-    accounts = pipeline.query("select s.entity_id, count(*) from kind.stitched_events as s group by s.entity_id", "account")
+    people = pipeline.query(
+        "select s.entity_id, count(*) from kind.stitched_events as s group by s.entity_id", "customer"
+    )
+    accounts = pipeline.query(
+        "select s.entity_id, count(*) from kind.stitched_events as s group by s.entity_id", "account"
+    )
     assert sorted(count for _, count in people) == [1, 1, 2]
     assert sorted(count for _, count in accounts) == [1, 3]
     assert {entity_id for entity_id, _ in people}.isdisjoint(entity_id for entity_id, _ in accounts)
@@ -208,7 +225,9 @@ def test_changed_rule_applies_to_all_history_of_its_kind_alone(start: Start) -> 
     pipeline.write(f"landing/{day(2)}/web.ndjson", lines(row(1, v="x", w="1"), row(2, v="y", w="1"), row(3, w="x")))
     pipeline.run()
     assert found(pipeline) == {"1": ["a:x"], "2": ["a:y"]}
-    after = kind("""identifier: a, value: "coalesce(payload->>'v', payload->>'w')" """, """identifier: a, value: "'us'" """)
+    after = kind(
+        """identifier: a, value: "coalesce(payload->>'v', payload->>'w')" """, """identifier: a, value: "'us'" """
+    )
     pipeline.rewrite(project(WEB, after + other))
     facts = pipeline.run()
     assert found(pipeline) == {"1": ["a:x", "a:us"], "2": ["a:y", "a:us"], "3": ["a:x", "a:us"]}

@@ -28,13 +28,15 @@ BY_ROW = """\
 
 
 def rejected(pipeline: Pipeline) -> Rows:
-    return pipeline.query("select d.location, d.reason, d.raw from cdp.rejected_events as d order by d.place, d.place_row")
+    return pipeline.query(
+        "select d.location, d.reason, d.raw from cdp.rejected_events as d order by d.place, d.place_row"
+    )
 
 
 def events(pipeline: Pipeline) -> list[tuple[Any, ...]]:
     found = pipeline.query(
-        "select e.source_event_id, e.type, e.version, e.event_time, cast(e.payload as text) from cdp.customer_events as e "
-        "order by e.source_event_id, e.place_row"
+        "select e.source_event_id, e.type, e.version, e.event_time, cast(e.payload as text) "
+        "from cdp.customer_events as e order by e.source_event_id, e.place_row"
     )
     return [(*values, json.loads(payload)) for *values, payload in found]
 
@@ -124,7 +126,9 @@ def test_row_that_does_not_say_its_day_is_rejected_and_so_is_one_of_a_day_to_com
     stamps = ["2026-02-02T23:59:59Z", "2026-02-02T23:59:59-01:00", None, "soon", "2026-06-02", "2026-06-01"]
     pipeline.write("landing/late.ndjson", lines(*(row(n, got=got) for n, got in enumerate(stamps))))
     pipeline.land()
-    days = pipeline.query("select e.source_event_id, cast(e.arrived_on as text) from cdp.customer_events as e order by 1")
+    days = pipeline.query(
+        "select e.source_event_id, cast(e.arrived_on as text) from cdp.customer_events as e order by 1"
+    )
     assert days == [("0", "2026-02-02"), ("1", "2026-02-03"), ("5", "2026-06-01")]
     assert [(place, reason) for place, reason, _ in rejected(pipeline)] == [
         ("landing/late.ndjson:3", "invalid: no readable day of arrival"),
@@ -170,6 +174,45 @@ def test_payload_of_csv_is_the_whole_row_and_empty_is_null(start: Start) -> None
     assert [event[4]["Name"] for event in events(pipeline)] == ['two\nlines, "quoted"', None]
 
 
+def test_columns_of_parquet_may_be_of_any_type_and_hold_no_nul(start: Start) -> None:
+    columns = {
+        "id": pa.array([1, 2, 3, 4], pa.uint64()),
+        "type": pa.array(["a", "b\x00", "c", "d"], pa.large_string()),
+        "at": pa.array([datetime(2026, 2, 1, 10, tzinfo=UTC)] * 4, pa.timestamp("ns", tz="America/Denver")),
+        "version": pa.array(["1", "2", "3", "4"]).dictionary_encode(),
+        "properties": pa.array([{"x": [{"y": "z"}]}, None, {"x": [{"y": "NUL \x00"}]}, {"x": [{"y": "no \\u0000"}]}]),
+        "half": pa.array([0.5, 1.5, None, 2.5], pa.float16()),
+        "nothing": pa.nulls(4),
+    }
+    out = BytesIO()
+    pq.write_table(pa.table(columns), out)
+    pipeline = start(project(FIELDS))
+    pipeline.write(f"landing/{day(2)}/web.parquet", out.getvalue())
+    pipeline.land()
+    assert [(place, reason) for place, reason, _ in rejected(pipeline)] == [
+        (f"landing/{day(2)}/web.parquet:{number}", "invalid: holds \\u0000") for number in (2, 3)
+    ]
+    noon = datetime(2026, 2, 1, 10, tzinfo=UTC)
+    assert events(pipeline) == [
+        ("1", "a", "1", noon, {"x": [{"y": "z"}]}),
+        ("4", "d", "4", noon, {"x": [{"y": "no \\u0000"}]}),
+    ]
+
+
+def test_json_in_a_column_of_csv_holds_no_nul(start: Start) -> None:
+    pipeline = start(project(FIELDS))
+    payloads = ['"{""a"": ""\\u0000""}"', '"{""a"": ""\\\\u0000""}"', '"{""a"": 1"', "null", ""]
+    records = [[str(number), "view", "2026-02-01", "", text] for number, text in enumerate(payloads)]
+    pipeline.write(f"landing/{day(2)}/web.csv", in_csv(["id", "type", "at", "version", "properties"], *records))
+    pipeline.land()
+    assert [reason for _, reason, _ in rejected(pipeline)] == [
+        "invalid: holds \\u0000",
+        "invalid: the payload is no object",
+        "invalid: the payload is no object",
+    ]
+    assert [event[4] for event in events(pipeline)] == [{"a": "\\u0000"}, {}]
+
+
 # Kinds of file -------------------------------------------------------------------------------------------------------
 
 RECORDS = [("1", "view", "2026-02-01T10:00:00Z", 1.5), ("2", "buy", "2026-02-01T11:00:00Z", None)]
@@ -180,7 +223,9 @@ def as_ndjson() -> bytes:
 
 
 def as_csv() -> bytes:
-    return in_csv(["id", "type", "at", "n"], *([i, t, at, "" if n is None else str(n)] for i, t, at, n in RECORDS)).encode()
+    return in_csv(
+        ["id", "type", "at", "n"], *([i, t, at, "" if n is None else str(n)] for i, t, at, n in RECORDS)
+    ).encode()
 
 
 def as_parquet() -> bytes:
@@ -241,50 +286,45 @@ def test_every_kind_of_file_gives_the_same_events(start: Start) -> None:
         assert float(json.loads(payload)["n"] or 0) in (1.5, 0), place
 
 
-@pytest.mark.parametrize(
-    ("name", "content"),
-    [
-        ("web.ndjson", b""),
-        ("web.ndjson", b"\n\n"),
-        ("web.ndjson.gz", gzip.compress(b"")),
-        ("web.csv", b""),
-        ("web.csv", b"id,type,at\n"),
-        ("web.csv", b"id,type,at"),
-        ("web.csv.zst", zstd(b"")),
-    ],
-    ids=["empty", "blank lines", "empty.gz", "empty CSV", "header", "header without an end", "empty CSV.zst"],
-)
-def test_file_without_a_row_lands_as_nothing(start: Start, name: str, content: bytes) -> None:
+WITHOUT_A_ROW = {
+    "web-1.ndjson": b"",
+    "web-2.ndjson": b"\n\n",
+    "web-3.ndjson.gz": gzip.compress(b""),
+    "web-4.csv": b"",
+    "web-5.csv": b"id,type,at\n",
+    "web-6.csv": b"id,type,at",
+    "web-7.csv.zst": zstd(b""),
+}
+UNREADABLE = [
+    ("web.txt", b"text", "cannot tell what kind of file"),
+    ("web.parquet", b"no Parquet", "cannot be read as parquet"),
+    ("web.ndjson.gz", b"no gzip", "cannot be read as ndjson"),
+    ("web.ndjson.gz", gzip.compress(as_ndjson())[:-12], "cannot be read as ndjson"),
+    ("web.csv", b"id,type,at,id\n1,view,2026-02-01,2\n", "its header names `id` twice"),
+    ("web.csv", b"id,type,at,\n1,view,2026-02-01,2\n", "a column without a name"),
+]
+
+
+def test_file_without_a_row_lands_as_nothing(start: Start) -> None:
     pipeline = start(project())
-    pipeline.write(f"landing/{day(2)}/{name}", content)
-    pipeline.write(f"landing/{day(2)}/web-other.ndjson", lines(row(1)))
-    assert pipeline.land().metrics["landed_rows"] == 1
+    pipeline.write(f"landing/{day(2)}/web.ndjson", lines(row(1)))
+    for name, content in WITHOUT_A_ROW.items():
+        pipeline.write(f"landing/{day(2)}/{name}", content)
+    facts = pipeline.land()
+    assert (facts.metrics["files"], facts.metrics["landed_rows"]) == (len(WITHOUT_A_ROW) + 1, 1)
     assert not pipeline.plan().readings
 
 
-@pytest.mark.parametrize(
-    ("name", "content", "says"),
-    [
-        ("web.txt", b"text", "cannot tell what kind of file"),
-        ("web.parquet", b"no Parquet", "cannot be read as parquet"),
-        ("web.ndjson.gz", b"no gzip", "cannot be read as ndjson"),
-        ("web.ndjson.gz", gzip.compress(as_ndjson())[:-12], "cannot be read as ndjson"),
-        ("web.csv", b"id,type,at,id\n1,view,2026-02-01,2\n", "its header names `id` twice"),
-        ("web.csv", b"id,type,at,\n1,view,2026-02-01,2\n", "a column without a name"),
-    ],
-    ids=["unknown", "no Parquet", "no gzip", "cut off", "twice", "nameless"],
-)
-def test_file_that_cannot_be_read_is_an_error_and_changes_nothing(
-    start: Start, name: str, content: bytes, says: str
-) -> None:
+def test_file_that_cannot_be_read_is_an_error_and_changes_nothing(start: Start) -> None:
     pipeline = start(project())
-    pipeline.write(f"landing/{day(2)}/web-good.ndjson", lines(row(1)))
-    file = pipeline.write(f"landing/{day(2)}/{name}", content)
+    pipeline.write(f"landing/{day(2)}/web-a.ndjson", lines(row(1)))
     before = pipeline.dump()
-    with pytest.raises(InputError, match=says):
-        pipeline.land()
+    for name, content, says in UNREADABLE:
+        file = pipeline.write(f"landing/{day(2)}/{name}", content)
+        with pytest.raises(InputError, match=rf"{name}: .*{says}"):
+            pipeline.land()
+        file.unlink()
     assert pipeline.dump() == before
-    file.unlink()
     pipeline.land()
     assert [event[0] for event in events(pipeline)] == ["1"]
 
@@ -316,7 +356,14 @@ def test_id_is_a_hash_of_the_row_by_default_and_none_makes_every_line_an_event(s
 
 def test_where_passes_over_rows_that_are_not_wanted_and_over_no_broken_one(start: Start) -> None:
     pipeline = start(project(FIELDS.replace("    event:", "    where: row->>'env' = 'prod'\n    event:")))
-    rows = [row(1, env="prod"), row(2, env="test"), row(3), "broken", row(4, env="prod", type=None), row(5, env="test", at="")]
+    rows: list[dict[str, Any] | str] = [
+        row(1, env="prod"),
+        row(2, env="test"),
+        row(3),
+        "broken",
+        row(4, env="prod", type=None),
+        row(5, env="test", at=""),
+    ]
     pipeline.write(PLACE, lines(*rows))
     pipeline.land()
     assert [event[0] for event in events(pipeline)] == ["1"]

@@ -25,7 +25,8 @@ def pipeline(start: Start) -> Pipeline:
     pipeline = start(project(CONTACTS))
     pipeline.execute("create schema raw")
     pipeline.execute(
-        "create table raw.contacts (contact_id integer, email text, updated_at timestamp, tags text[], amount numeric(9, 2))"
+        "create table raw.contacts "
+        "(contact_id integer, email text, updated_at timestamp, tags text[], amount numeric(9, 2))"
     )
     for number, hour in ((1, "2026-02-02 10:00"), (2, "2026-02-02 23:59:59.5"), (3, "2026-02-04 00:00")):
         add(pipeline, number, hour)
@@ -44,15 +45,14 @@ def add(pipeline: Pipeline, number: int, updated_at: str | None, email: str = "a
 
 def contacts(pipeline: Pipeline) -> Rows:
     return pipeline.query(
-        "select e.source_event_id, cast(e.arrived_on as text), e.payload->>'email' from cdp.customer_events as e order by 1"
+        "select e.source_event_id, cast(e.arrived_on as text), e.payload->>'email' "
+        "from cdp.customer_events as e order by 1"
     )
 
 
 def numbers(pipeline: Pipeline) -> dict[str, int]:
     """Return the number of the landing that brought each event."""
-    return {
-        event: number for event, number in pipeline.query("select e.source_event_id, e.landed_in from cdp.customer_events as e")
-    }
+    return dict(pipeline.query("select e.source_event_id, e.landed_in from cdp.customer_events as e"))
 
 
 def test_rows_of_a_table_are_events_of_the_day_that_they_say(pipeline: Pipeline) -> None:
