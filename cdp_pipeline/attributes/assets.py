@@ -4,7 +4,8 @@ All of a kind's attributes and its profiles are calculated in one step, from one
 gained or lost some. A selection of a few attributes runs the same step: a profile is whole or not there.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import dagster as dg
@@ -55,6 +56,24 @@ def _attribute_spec(kind: str, attribute: Attribute, version: str) -> dg.AssetSp
     )
 
 
+def _profiles_table(attributes: Sequence[Attribute]) -> tables.Table:
+    """The table of the profiles as the project file tells it; real types are known when it has been calculated."""
+    shown = (attribute for attribute in attributes if not attribute.hidden)
+    own = (tables.Column(each.id, each.data_type or "any", each.description or "") for each in shown)
+    columns = tables.PROFILES.columns
+    return replace(tables.PROFILES, columns=(*columns[:2], *own, *columns[2:]))
+
+
+def _tell_columns(context: dg.AssetExecutionContext, profiles: dg.AssetKey, schema: str, table: tables.Table) -> None:
+    """Notes the columns of the profiles with the types that the warehouse gave them."""
+    if profiles not in context.selected_asset_keys:
+        return
+    meanings = {column.name: column.meaning for column in table.columns}
+    found = context.resources.warehouse.connection.columns_of(schema, table.name) or []
+    columns = [dg.TableColumn(name, type_name, meanings.get(name)) for name, type_name in found]
+    context.add_asset_metadata({"dagster/column_schema": dg.TableSchema(columns=columns)}, asset_key=profiles)
+
+
 def _of_kind(project: Project, kind: str) -> dg.AssetsDefinition:
     stage = profiles_spec(project, kind)
     attributes = project.entities[kind].attributes
@@ -63,7 +82,7 @@ def _of_kind(project: Project, kind: str) -> dg.AssetsDefinition:
     keys = [spec.key for spec in specs]
     upstream = keys or [table_key(tables.STITCHED_EVENTS, kind)]
     pii = any(attribute.pii for attribute in attributes)
-    specs.append(table_spec(tables.PROFILES, stage, GROUP, upstream, pii=pii))
+    specs.append(table_spec(_profiles_table(attributes), stage, GROUP, upstream, pii=pii))
     specs.append(table_spec(tables.ATTRIBUTES, stage, GROUP, [profiles], pii=pii))
 
     @dg.multi_asset(
@@ -82,6 +101,7 @@ def _of_kind(project: Project, kind: str) -> dg.AssetsDefinition:
         except CdpError as error:
             yield from fail(stage, profiles, error)
             return
+        _tell_columns(context, profiles, stage.schemas["kind"], _profiles_table(attributes))
         counted = {profiles: count_rows(warehouse.connection, tables.PROFILES, stage)}
         rows = {key: counted.get(key) for key in (*keys, profiles, view)}
         yield from stage_results(context, stage, facts, profiles, rows)

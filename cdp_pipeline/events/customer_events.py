@@ -147,11 +147,11 @@ def _read(work: Work, project: Project, days: Days | None, reading: Reading, sta
     ends: dict[str, Any] = {"first_day": first, "final_day": final if project.end is None else min(final, project.end)}
     if reading.path is None:
         shape = table_shape(work.connection, source)
-        work.run(SQL["drop_batch_view"])
+        work.run(SQL["drop_batch"])
         day = exp.cast(exp.Literal.string(str(reading.day)), "date") if reading.day else exp.null()
         work.run(SQL["table_batch"], table_trees(work.connection, source, shape) | {"day_read": day})
         work.run(land_statement(work.connection, source, shape), **values, **ends)
-        work.run(SQL["drop_batch_view"])
+        work.run(SQL["drop_batch"])
         return
     for batch in read_file(reading.path):
         work.connection.load("landing_batch", batch)

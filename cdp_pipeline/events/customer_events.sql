@@ -271,7 +271,7 @@ order by t.day
 
 -- name: table_batch
 -- A day of a source table as a batch; a row's number is its place in the order of the rows' texts.
-create temporary view landing_batch as
+create temporary table landing_batch as
 select t.*
 from (
     select f.*,
@@ -281,5 +281,5 @@ from (
     where :day is not distinct from :day_read
 ) as t
 
--- name: drop_batch_view
-drop view if exists landing_batch
+-- name: drop_batch
+drop table if exists landing_batch

@@ -28,7 +28,7 @@ INVARIANTS = (
     "every entity has a key of its own",
 )
 _TEMPORARY = (
-    "touched", "nodes", "solved", "last_map", "firsts", "rekeyed", "followed", "groups", "raised", "moved",
+    "touched", "nodes", "solved", "last_map", "firsts", "rekeyed", "followed", "inherited", "groups", "raised", "moved",
 )  # fmt: skip
 
 
@@ -87,10 +87,9 @@ def _name_groups(work: Work, kind: str) -> None:
     work.run(SQL["rekeyed"])
     work.run(SQL["follow"])
     work.run(SQL["move_keys"])
-    work.run(SQL["make_groups"])
-    work.run(SQL["groups"])
+    work.run(SQL["inherited"])
     work.run(SQL["issue"], kind_name=kind, number=work.number)
-    work.run(SQL["add_issued"], number=work.number)
+    work.run(SQL["groups"], number=work.number)
     work.run(SQL["raised"])
     work.run(SQL["raise_keys"])
 

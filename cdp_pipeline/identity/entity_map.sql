@@ -98,15 +98,10 @@ from (
 ) as k
 where k.entity_id = r.entity_id
 
--- name: make_groups
--- Made before it is filled: DuckDB 1.5.5 loses rows that are added to a table made by an empty `create table as … order by`
--- in the same transaction.
-create temporary table groups (group_number bigint, entity_id uuid, key_priority integer)
-
--- name: groups
+-- name: inherited
 -- Step (b): a group takes the id with the most important key among its identifiers; of equals the one that was current,
 -- then the one issued first, then the smaller id.
-insert into groups (group_number, entity_id, key_priority)
+create temporary table inherited as
 select distinct on (s.group_number) s.group_number, r.entity_id, s.priority as key_priority
 from kind.entities as r
 join solved as s on s.identifier_id = r.key_id
@@ -120,19 +115,21 @@ select cdp_hash('entity', :kind_name, f.identifier_id, f.ordinal), f.identifier_
 from (
     select x.identifier_id, count(e.entity_id) as ordinal
     from firsts as x
-    left join groups as g on g.group_number = x.group_number
+    left join inherited as g on g.group_number = x.group_number
     left join kind.entities as e on e.founder_id = x.identifier_id
     where g.group_number is null
     group by x.identifier_id
 ) as f
 
--- name: add_issued
-insert into groups (group_number, entity_id, key_priority)
-select x.group_number, e.entity_id, x.priority
+-- name: groups
+-- Each group with its id, inherited or issued just now.
+create temporary table groups as
+select g.group_number, g.entity_id, g.key_priority from inherited as g
+union all
+select x.group_number, e.entity_id, x.priority as key_priority
 from firsts as x
 join kind.entities as e on e.key_id = x.identifier_id and e.issued_in = :number
-left join groups as g on g.group_number = x.group_number
-where g.group_number is null
+where x.group_number not in (select g.group_number from inherited as g)
 
 -- name: raised
 -- Step (d): ids whose group has an identifier that is more important than their key.
@@ -294,6 +291,9 @@ drop table if exists rekeyed
 
 -- name: drop_followed
 drop table if exists followed
+
+-- name: drop_inherited
+drop table if exists inherited
 
 -- name: drop_groups
 drop table if exists groups

@@ -32,7 +32,7 @@ from cdp_pipeline_tests.pipeline.comparison import check_equal, expected, facts_
 from cdp_pipeline_tests.pipeline.driver import Pipeline, open_pipeline
 from cdp_pipeline_tests.pipeline.projects import HISTORIES, HISTORIES_BY_ROW, lines
 
-MANY = int(os.environ.get("CDP_TEST_HISTORIES", "9"))
+MANY = int(os.environ.get("CDP_TEST_HISTORIES", "8"))
 FEW, FEWER = max(2, MANY // 6), max(1, MANY // 12)
 # A crowded world, a sparse one, and a long history of a sparse one.
 SHAPES = (

@@ -210,7 +210,7 @@ def test_broken_invariant_publishes_nothing_and_is_told(pipeline: Pipeline, case
                           run=pipeline.last_run, stage=case.stage)  # fmt: skip
     assert (f"broken {case.invariant}", case.rows) in told
     if case.healed:
-        pipeline.run(full=True, until=STITCHED)
+        pipeline.run(full=True, until=case.stage)
 
 
 def damage_after(case: Case) -> Any:

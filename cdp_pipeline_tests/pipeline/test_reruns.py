@@ -16,7 +16,7 @@ from cdp_pipeline_tests.pipeline.driver import Pipeline, each_statement
 from cdp_pipeline_tests.pipeline.projects import CUSTOMER as KIND
 from cdp_pipeline_tests.pipeline.projects import HISTORIES, WEB, day, lines, project, row
 
-BREAKS_PER_STAGE = 2
+BREAKS_PER_STAGE = 1
 ATTRIBUTES = """\
     attributes:
       - {id: visits, type: expression, value: count(*)}
