@@ -115,11 +115,13 @@ def _measure(work: Work) -> None:
 
 def rule_condition(rule: StitchingRule) -> exp.Expr | None:
     """Which events a rule reads, as a condition over `e`; None: all."""
-    conditions: list[exp.Expr] = [
-        exp.column(column, table="e").isin(*names)
-        for column, names in (("landed_from", rule.source), ("type", rule.events), ("version", rule.version))
-        if names
-    ]
+    conditions: list[exp.Expr] = []
+    if rule.source:
+        by_name, by_itself = (exp.column(name, table="e").isin(*rule.source) for name in ("landed_from", "source_id"))
+        conditions.append(exp.or_(by_name, by_itself))
+    for column, names in (("type", rule.events), ("version", rule.version)):
+        if names:
+            conditions.append(exp.column(column, table="e").isin(*names))
     if rule.where is not None:
         conditions.append(bind_event(rule.where))
     return exp.and_(*conditions) if conditions else None
@@ -157,6 +159,9 @@ def _extract(work: Work, entity: Entity) -> None:
     if work.due is not Due.ALL:
         changed = exp.select("c.event_id").from_("changed_events as c")
         inner = inner.where(exp.column("event_id", table="e").isin(query=changed))
+    conditions = [rule_condition(rule) for rule in entity.stitching]
+    if None not in conditions:
+        inner = inner.where(exp.or_(*(condition for condition in conditions if condition is not None)))
     columns = [exp.alias_(tree, f"{'vk'[n % 2]}{n // 2}") for n, tree in enumerate(hoisted.trees)]
     event = ("row_number() over () as event_number", "e.event_id", "e.arrived_on", "e.event_time")
     query = exp.select(*event, *columns).from_(inner.subquery("e"))

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pacsv
@@ -32,7 +33,7 @@ _COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
 _FORMATS = {".ndjson": "ndjson", ".jsonl": "ndjson", ".json": "ndjson", ".csv": "csv", ".parquet": "parquet"}
 _DAY = r"(?P<day>\d{4}-\d{2}-\d{2})"
 # What PostgreSQL's jsonb refuses and other parsers let through; only such lines are parsed again, strictly.
-_SUSPECT = r"(?i)\x00|\\u0000|\\ud[89a-f]|[:\[,]\s*-?(nan|inf)|,\s*[\]}]"
+_SUSPECT = r"(?i)\\u0000|\\ud[89a-f]|[:\[,]\s*-?(nan|inf)|,\s*[\]}]"
 
 
 @dataclass(frozen=True)
@@ -109,9 +110,16 @@ def _day(matcher: re.Pattern[str], place: str, pattern: str) -> date | None:
 
 
 def fingerprint(path: Path) -> str:
-    """SHA-256 of a file's content."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    """SHA-256 of a file's content.
+
+    Raises:
+        InputError: the file cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}. Mend its permissions or take it away.") from error
 
 
 def read_file(path: Path) -> Iterator[pa.Table]:
@@ -189,12 +197,12 @@ class _Numbering:
 
     def numbers(self, count: int) -> pa.Array:
         """The numbers of the next good records."""
-        numbers: list[int] = []
-        while len(numbers) < count:
-            if self._next not in self.broken:
-                numbers.append(self._next)
-            self._next += 1
-        return pa.array(numbers, pa.int64())
+        broken = np.array([number for number in self.broken if number >= self._next], dtype=np.int64)
+        candidates = np.arange(self._next, self._next + count + len(broken), dtype=np.int64)
+        numbers = candidates[~np.isin(candidates, broken)][:count]
+        if count:
+            self._next = int(numbers[-1]) + 1
+        return pa.array(numbers)
 
     def broken_rows(self, columns: list[str]) -> pa.Table:
         """The broken records as a batch with the file's columns, all NULL."""
@@ -241,7 +249,11 @@ def _text_batch(batch: pa.RecordBatch, numbers: pa.Array, lines: bool) -> pa.Tab
     columns = {name: _decode(column, problems) for name, column in zip(batch.schema.names, batch.columns, strict=True)}
     if lines:
         _find_strict_problems(columns["cdp_line"], problems)
-    problem = pa.array([problems.get(row) for row in range(batch.num_rows)], pa.string()) if problems else None
+    problem = None
+    if problems:
+        told = np.full(batch.num_rows, None, dtype=object)
+        told[list(problems)] = list(problems.values())
+        problem = pa.array(told, pa.string())
     table = pa.table(
         {
             "cdp_place_row": numbers,
@@ -265,7 +277,7 @@ def _decode(raw: pa.Array, problems: dict[int, str]) -> pa.Array:
     """Text out of bytes; what is not UTF-8, or holds a NUL, is noted as a problem of its row."""
     try:
         text = raw.cast(pa.string())
-        if not pc.any(pc.match_substring(text, "\x00")).as_py():
+        if not _may_hold_nul(raw):
             return text
     except pa.ArrowInvalid:
         pass
@@ -278,6 +290,17 @@ def _decode(raw: pa.Array, problems: dict[int, str]) -> pa.Array:
             problems[row] = "invalid: holds \\u0000"
         texts.append(None if decoded is None else decoded.replace("\x00", "\ufffd"))
     return pa.array(texts, pa.string())
+
+
+def _may_hold_nul(raw: pa.Array) -> bool:
+    data = raw.buffers()[-1]
+    return data is not None and not np.frombuffer(data, dtype=np.uint8)[: _used_bytes(raw)].all()
+
+
+def _used_bytes(raw: pa.Array) -> int:
+    """Where the values end in the buffer; what comes after them is no data."""
+    offsets = np.frombuffer(raw.buffers()[1], dtype=np.int32)
+    return int(offsets[raw.offset + len(raw)]) if len(raw) else 0
 
 
 def _find_strict_problems(lines: pa.Array, problems: dict[int, str]) -> None:

@@ -19,6 +19,7 @@ from cdp_pipeline_tests.oracle.histories import (
     Cut,
     Shape,
     content_after,
+    day_by_day,
     deliveries,
     final_content,
     random_history,
@@ -97,7 +98,10 @@ def test_same_content_gives_the_same_groups_however_it_is_delivered(tmp_path: Pa
     rng, cuts, where = some_history(seed, 10_000 + number)
     content = final_content(cuts)
     wanted = simulate(to_history(cuts), CUSTOMER)[-1]
-    for name, delivery in deliveries(content, rng).items():
+    ways = deliveries(content, rng)
+    for day in rng.sample(sorted(content), min(1, len(content))):
+        ways["with one day replaced by itself"] = [*day_by_day(content), Cut({day: content[day]}, replaces=True)]
+    for name, delivery in ways.items():
         with open_pipeline(tmp_path / name, HISTORIES) as pipeline:
             for cut in delivery:
                 run_cut(pipeline, cut)

@@ -329,6 +329,15 @@ def test_file_that_cannot_be_read_is_an_error_and_changes_nothing(start: Start) 
     assert [event[0] for event in events(pipeline)] == ["1"]
 
 
+def test_file_that_the_system_does_not_give_is_an_error(start: Start) -> None:
+    pipeline = start(project())
+    file = pipeline.write(f"landing/{day(2)}/web.ndjson", lines(row(1)))
+    file.unlink()
+    file.symlink_to("/proc/self/mem")
+    with pytest.raises(InputError, match=r"web\.ndjson: cannot be read: Input/output error"):
+        pipeline.land()
+
+
 # Ids and conditions --------------------------------------------------------------------------------------------------
 
 
