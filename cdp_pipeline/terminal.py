@@ -241,7 +241,7 @@ def tell_journey(journey: "Journey") -> list[str]:
     lines = [_tell_stretch(stretch) for stretch in (stretches if not cut else stretches[:half])]
     if cut:
         middle = stretches[half : half + cut]
-        lines.append(f"… then {sum(len(stretch.types) for stretch in middle)} more events in {cut} stretches …")
+        lines.append(f"… then {sum(len(stretch.types) for stretch in middle)} more events …")
         lines += [_tell_stretch(stretch) for stretch in stretches[half + cut :]]
     return lines
 
@@ -253,7 +253,7 @@ def _tell_stretch(stretch: "Stretch") -> str:
     others = [news for news in stretch.news if news != stretch.known_by]
     known_by = f"{stretch.known_by} (new)" if stretch.known_by in stretch.news else stretch.known_by
     met = f"; from now on known by {' and '.join(others)} too" if others else ""
-    return f"{stretch.start:%d %b %H:%M} on {stretch.source} as {known_by}: {what}{more}{met}"
+    return f"{stretch.start:%Y-%m-%d %H:%M} on {stretch.source} as {known_by}: {what}{more}{met}"
 
 
 def show_profile(profile: "Profile", as_json: bool) -> None:

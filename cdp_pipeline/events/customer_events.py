@@ -20,6 +20,7 @@ from cdp_pipeline.events.files import read_file
 from cdp_pipeline.events.landing import (
     EVERY_DAY,
     SQL,
+    UNTIL,
     Days,
     Plan,
     Reading,
@@ -150,7 +151,7 @@ def _read(work: Work, project: Project, days: Days | None, reading: Reading, sta
         work.run(SQL["drop_batch"])
         day = exp.cast(exp.Literal.string(str(reading.day)), "date") if reading.day else exp.null()
         work.run(SQL["table_batch"], table_trees(work.connection, source, shape) | {"day_read": day})
-        work.run(land_statement(work.connection, source, shape), **values, **ends)
+        work.run(land_statement(work.connection, source, shape, missing=False), **values, **ends)
         work.run(SQL["drop_batch"])
         return
     for batch in read_file(reading.path):
@@ -182,6 +183,7 @@ def _publish(work: Work, project: Project, days: Days | None, group: list[Readin
     number = work.number
     removed = work.run(SQL["log_removed"], number=number)
     work.run(SQL["remove_events"])
+    work.run(SQL["move_places"])
     added = work.run(SQL["add_uncontested"], number=number) + work.run(SQL["add_winners"], number=number)
     work.run(SQL["remove_rejected"])
     work.run(SQL["remove_contested_duplicates"])
@@ -199,6 +201,9 @@ def _publish(work: Work, project: Project, days: Days | None, group: list[Readin
             names = ("source", "place", "day", "fingerprint", "size", "modified")
             values = {name: getattr(reading, name) for name in names}
             definition = definition_of(project, project.sources[reading.source])
+            ends = {"source": reading.source, "place": reading.place, "last_day": last_day(project, work.current_run)}
+            waits_for = work.scalar(SQL["first_future_day"], **ends)
+            definition += f"{UNTIL}{waits_for}" if waits_for and reading.day is None else ""
             work.run(SQL["add_file"], **values, definition=definition, number=number)
     work.measure(files=len(group), events_added=added, events_removed=removed)
 

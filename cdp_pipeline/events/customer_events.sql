@@ -88,12 +88,19 @@ select e.event_id
 from cdp.customer_events as e
 join contest as c on c.event_id = e.event_id and c.rank = 1
 where e.event_id in (select i.event_id from contested as i)
-    and e.arrived_on = c.arrived_on and e.landed_from = c.landed_from and e.place = c.place
-    and e.place_row = c.place_row and e.type = c.type and e.version = c.version and e.event_time = c.event_time
+    and e.arrived_on = c.arrived_on and e.landed_from = c.landed_from and e.type = c.type and e.version = c.version and e.event_time = c.event_time
     and e.source_id = c.source_id and e.source_event_id = c.source_event_id
     and cast(e.payload as text) = cast(c.payload as text)
 group by e.event_id
 having count(*) = 1
+
+-- name: move_places
+-- An unchanged event whose row stands elsewhere now: in another line, or in a file of another name.
+update cdp.customer_events as e
+set place = c.place, place_row = c.place_row
+from contest as c
+where c.event_id = e.event_id and c.rank = 1 and (c.place <> e.place or c.place_row <> e.place_row)
+    and e.event_id in (select u.event_id from unchanged as u)
 
 -- name: log_removed
 insert into cdp.removed_events (event_id, arrived_on, removed_in)
@@ -183,6 +190,12 @@ where f.source = :source and f.place = :place
 insert into cdp.landed_files (source, place, day, fingerprint, size, modified, definition, landed_in)
 values (:source, :place, :day, :fingerprint, :size, :modified, :definition, :number)
 
+-- name: first_future_day
+-- The first day of a file's rows that has not come yet; the file is read again when it has.
+select min(l.arrived_on)
+from landed as l
+where l.landed_from = :source and l.place = :place and l.arrived_on > :last_day
+
 -- name: before_start
 select l.place, l.arrived_on, count(*) as early_rows
 from landed as l
@@ -265,7 +278,7 @@ drop table if exists touched_days
 -- name: table_days
 -- A source table's days of arrival with a fingerprint of each day's rows, whatever their order.
 select t.day, count(*) as day_rows, cdp_fingerprint(t.row_text) as fingerprint
-from (select :day as day, cast(:row as text) as row_text from :source_table as f) as t
+from (select :day as day, cast(:row as text) as row_text from :source_table as f where coalesce(:passes, true)) as t
 group by t.day
 order by t.day
 

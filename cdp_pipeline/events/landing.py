@@ -22,6 +22,7 @@ from cdp_pipeline.warehouse.base import Connection, type_class
 from cdp_pipeline.warehouse.stage import Run
 
 SQL = Statements(__package__, "customer_events.sql")
+UNTIL = " until "  # in a file's definition: the day on which it must be read again
 EVERY_DAY = (date(1, 1, 1), date(9999, 12, 31))
 
 
@@ -127,6 +128,7 @@ def _plan_source(
     plan: Plan,
 ) -> set[str]:
     """Plans what lies there of a source now, and returns its places."""
+    today = last_day(project, run)
     found = _table_days(connection, project, source) if source.table else _files(project, source)
     for reading in found:
         if reading.day is not None and reading.day < project.start:
@@ -134,17 +136,20 @@ def _plan_source(
                 f"{reading.place} is of {reading.day}, before the project's start. Set `start: {reading.day}` in "
                 "project.yaml, or take it out of the landing folder."
             )
-        if reading.day is not None and reading.day > last_day(project, run):
+        if reading.day is not None and reading.day > today:
             plan.waiting.append(reading.place)
-        elif _wanted(reading, known.get(reading.place), definition_of(project, source), days):
+        elif _wanted(reading, known.get(reading.place), definition_of(project, source), days, today):
             plan.readings.append(_with_fingerprint(reading))
     return {reading.place for reading in found}
 
 
-def _wanted(reading: Reading, known: _Known | None, definition: str, days: Days | None) -> bool:
+def _wanted(reading: Reading, known: _Known | None, definition: str, days: Days | None, today: date) -> bool:
     if days is not None:
         return reading.day is None or reading.day in days
-    if known is None or known.definition != definition:
+    if known is None:
+        return True
+    read_by, _, waits_for = known.definition.partition(UNTIL)
+    if read_by != definition or (waits_for and date.fromisoformat(waits_for) <= today):
         return True
     if reading.path is None:
         return known.fingerprint != reading.fingerprint
@@ -202,4 +207,5 @@ def table_trees(connection: Connection, source: Source, shape: Shape) -> dict[st
     if type_class(described[0][1], connection.dialect) != "time":
         moment = exp.func("cdp_try_time", exp.cast(moment, "text"))
     day = exp.cast(exp.cast(moment, "timestamptz"), "date")
-    return {"source_table": table, "day": day, "row": whole_row(shape)}
+    passes = exp.true() if source.where is None else bind(source.where, shape, missing=False)
+    return {"source_table": table, "day": day, "row": whole_row(shape), "passes": exp.func("cdp_try", passes)}

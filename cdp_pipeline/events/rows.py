@@ -7,12 +7,13 @@ row (a bad cast) is NULL there, and the row is rejected for the want of it; it n
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from sqlglot import exp
 
 from cdp_pipeline.config.model import Source
+from cdp_pipeline.errors import InputError, SqlError
 from cdp_pipeline.sql.expressions import bind_columns, parse_expression, unknown_column
 from cdp_pipeline.sql.forms import rewrite_up
 from cdp_pipeline.sql.json_paths import hoist_paths
@@ -104,7 +105,7 @@ def whole_row(shape: Shape) -> exp.Expr:
     return exp.Anonymous(this="cdp_object", expressions=pairs)
 
 
-def land_statement(connection: Connection, source: Source, shape: Shape) -> Statement:
+def land_statement(connection: Connection, source: Source, shape: Shape, *, missing: bool = True) -> Statement:
     """The statement that turns the rows of `landing_batch` into rows of `landed`.
 
     Its values are `landed_from`, `place`, `last_day`, `first_day`, `final_day`, and `day`, which is NULL where the rows
@@ -114,20 +115,12 @@ def land_statement(connection: Connection, source: Source, shape: Shape) -> Stat
         connection: tells the types of the expressions over the columns of `landing_batch`.
         source: whose rows they are.
         shape: what they look like.
+        missing: whether a column that is not there is NULL (an older file may lack it); if not, it is an error.
+
+    Raises:
+        InputError: an expression reads a column that is not there.
     """
-    event = source.event
-    arrived = exp.cast(exp.Placeholder(this="day"), "date") if source.arrived_at is None else None
-    payload = whole_row(shape) if event.payload is None else bind(event.payload, shape, as_json=True)
-    trees = {
-        "arrived_on": arrived if arrived is not None else bind(source.arrived_at or "null", shape),
-        "source_id": exp.null() if event.source is None else bind(event.source, shape),
-        "source_event_id": _id(event.id, shape),
-        "type": bind(event.type, shape),
-        "version": exp.null() if event.version is None else bind(event.version, shape),
-        "event_time": bind(event.time, shape),
-        "payload": payload,
-        "passes": exp.true() if source.where is None else bind(source.where, shape),
-    }
+    trees = _bound_trees(source, shape, missing)
     hoisted = hoist_paths(list(trees.values()), _ROW, "cdp")
     lists = dict(hoisted.lists)
     places = {
@@ -141,8 +134,11 @@ def land_statement(connection: Connection, source: Source, shape: Shape) -> Stat
     typed = _Typed(connection, places)
     for name in ("source_id", "source_event_id", "type", "version"):
         trees[name] = exp.cast(typed.as_text(trees[name]), "text")
+    for name in ("source_id", "version"):
+        trees[name] = exp.func("coalesce", trees[name], exp.Literal.string(""))  # NULL is left for what failed
+    trees["passes"] = exp.Case().when(trees["passes"], exp.true()).else_(exp.false())
     trees["event_time"] = typed.as_time(trees["event_time"])
-    if arrived is None:
+    if source.arrived_at is not None:
         trees["arrived_on"] = exp.cast(typed.as_time(trees["arrived_on"]), "date")
     trees["payload"] = typed.as_payload(trees["payload"])
     trees = {name: _forgiving(tree) for name, tree in trees.items()}
@@ -151,7 +147,30 @@ def land_statement(connection: Connection, source: Source, shape: Shape) -> Stat
     return Statement(f"{bound.name}.{source.name}.{digest}", bound.tree)
 
 
-def _id(text: str | None, shape: Shape) -> exp.Expr:
+def _bound_trees(source: Source, shape: Shape, missing: bool) -> dict[str, exp.Expr]:
+    """Each part of an event, bound to the rows."""
+    event = source.event
+
+    def bound(path: str, text: str, *, as_json: bool = False) -> exp.Expr:
+        try:
+            return bind(text, shape, as_json=as_json, missing=missing)
+        except SqlError as error:
+            raise InputError(f"sources.{source.name}.{path}: {error}") from error
+
+    day = exp.cast(exp.Placeholder(this="day"), "date")
+    return {
+        "arrived_on": day if source.arrived_at is None else bound("arrived_at", source.arrived_at),
+        "source_id": exp.null() if event.source is None else bound("event.source", event.source),
+        "source_event_id": _id(event.id, shape, bound),
+        "type": bound("event.type", event.type),
+        "version": exp.null() if event.version is None else bound("event.version", event.version),
+        "event_time": bound("event.time", event.time),
+        "payload": whole_row(shape) if event.payload is None else bound("event.payload", event.payload, as_json=True),
+        "passes": exp.true() if source.where is None else bound("where", source.where),
+    }
+
+
+def _id(text: str | None, shape: Shape, bound: Callable[[str, str], exp.Expr]) -> exp.Expr:
     if text is None:
         whole = exp.column("cdp_line", table="f") if shape.lines else exp.cast(whole_row(shape), "text")
         return exp.func("md5", whole)
@@ -160,7 +179,7 @@ def _id(text: str | None, shape: Shape) -> exp.Expr:
         return exp.DPipe(
             this=exp.DPipe(this=exp.Placeholder(this="place"), expression=exp.Literal.string(":")), expression=row
         )
-    return bind(text, shape)
+    return bound("event.id", text)
 
 
 def _raw(shape: Shape) -> exp.Expr:
@@ -220,7 +239,9 @@ class _Typed:
         """A jsonb: text is parsed; nothing at all and JSON null are an empty object."""
         kind = self.type_of(tree)
         value = tree if kind == "json" else exp.func("cdp_try_json" if kind == "text" else "cdp_to_json", tree)
-        nothing: exp.Expr = tree.copy().is_(exp.null())
+        parsed = isinstance(tree, exp.Anonymous) and tree.name.lower() == "cdp_try_json"
+        written = tree.expressions[0] if parsed else tree
+        nothing: exp.Expr = written.copy().is_(exp.null())
         if kind == "json":
             nothing = exp.or_(nothing, exp.func("cdp_json_kind", tree.copy()).eq("null"))
         return exp.Case().when(nothing, exp.func("cdp_try_json", exp.Literal.string("{}"))).else_(value)

@@ -21,10 +21,14 @@ select
 from (
     select v.*, case
         when v.problem is not null then v.problem
+        when v.passes is null then 'invalid: the condition `where` cannot be worked out'
         when v.arrived_on is null then 'invalid: no readable day of arrival'
         when v.arrived_on > :last_day then 'invalid: the day of arrival is in the future'
         when v.source_event_id is null or v.source_event_id = '' then 'invalid: no id'
+        when v.source_id is null then 'invalid: no readable source'
+        when position(chr(31) in v.source_id || v.source_event_id) > 0 then 'invalid: the id holds U+001F'
         when v.type is null or v.type = '' then 'invalid: no type'
+        when v.version is null then 'invalid: no readable version'
         when v.event_time is null then 'invalid: no readable time'
         when v.event_time >= v.arrived_on + interval '2 days'
             then 'invalid: the time is more than a day after the day of arrival'
@@ -39,10 +43,11 @@ from (
             f.cdp_problem as problem,
             :raw as raw,
             :arrived_on as arrived_on,
-            coalesce(:source_id, :landed_from) as source_id,
+            :passes as passes,
+            case when :source_id = '' then :landed_from else :source_id end as source_id,
             :source_event_id as source_event_id,
             :type as type,
-            coalesce(:version, '1-0-0') as version,
+            case when :version = '' then '1-0-0' else :version end as version,
             :event_time as event_time,
             :payload as payload
         from (
@@ -56,7 +61,7 @@ from (
                 from (select a.*, :row as cdp_row from landing_batch as a) as b
             ) as g
         ) as f
-        where f.cdp_problem is not null or :passes
+        where f.cdp_problem is not null or coalesce(:passes, true)
     ) as v
 ) as r
 where r.arrived_on is null or r.arrived_on between :first_day and :final_day

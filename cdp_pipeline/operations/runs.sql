@@ -11,7 +11,7 @@ from cdp.runs as r
 update cdp.runs as r set status = :status, seconds = :seconds, as_of = :as_of where r.run = :run
 
 -- name: last_arrival
-select max(f.arrived_on) from cdp.landed_rows as f
+select max(e.arrived_on) from cdp.customer_events as e
 
 -- name: last_status
 select r.status from cdp.runs as r order by r.seq_no desc limit 1

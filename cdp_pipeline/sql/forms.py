@@ -45,7 +45,7 @@ from sqlglot import exp
 
 Form = Callable[[Sequence[exp.Expr]], exp.Expr]
 
-ISO_TIME = r"^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?( ?(Z|z|[+-]\d{2}(:?\d{2})?))?)?$"
+ISO_TIME = r"^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?( ?(Z|z|[+-](0\d|1[0-5])(:?[0-5]\d)?))?)?$"
 
 
 def _template(text: str, dialect: str) -> Form:
@@ -119,7 +119,7 @@ def _duckdb_whole(arguments: Sequence[exp.Expr]) -> exp.Expr:
 
 # DuckDB reads most ISO 8601 texts as they stand; it wants seconds, and no blank before the zone.
 _DUCKDB_TIME = (
-    f"CASE WHEN regexp_matches(:a, '{ISO_TIME}') THEN coalesce(TRY_CAST(:a AS TIMESTAMPTZ), "
+    f"CASE WHEN regexp_matches(:a, '{ISO_TIME}') AND left(:a, 4) <> '0000' THEN coalesce(TRY_CAST(:a AS TIMESTAMPTZ), "
     "TRY_CAST(regexp_replace(upper(regexp_replace(:a, ' ?(Z|z|[+-]\\d\\d(:?\\d\\d)?)$', '\\1')), "
     "'^(.{10}[T ]\\d\\d:\\d\\d)([Z+-].*)?$', '\\1:00\\2') AS TIMESTAMPTZ)) END"
 )

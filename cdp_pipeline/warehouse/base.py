@@ -117,10 +117,12 @@ class Connection(ABC):
         with self.transaction():
             made = self._schemas_made(shared)
             for schema in (shared, *kinds):
-                if schema not in made and self.has_schema(schema):
+                maker = made.get(schema, "somebody else" if self.has_schema(schema) else project)
+                if maker != project:
                     raise SchemaNotOurs(
-                        f"The warehouse already has a schema `{schema}` that this project did not make. Rename ours by "
-                        "the key `schema` in project.yaml, or use another warehouse."
+                        f"The warehouse already has a schema `{schema}`, made by {maker} and not by the project "
+                        f"{project}. Rename ours by the key `schema` in project.yaml, or use another warehouse. (A "
+                        "project keeps its `name` for as long as it keeps its warehouse.)"
                     )
             for schema, of_schema in ((shared, tables.SHARED), *((kind, tables.OF_A_KIND) for kind in kinds)):
                 self.run(Statement("create.schema", _create_schema(schema), cached=False))
@@ -129,11 +131,12 @@ class Connection(ABC):
                 if schema not in made:
                     self.run(_register(shared), name=schema, project=project)
 
-    def _schemas_made(self, shared: str) -> set[str]:
+    def _schemas_made(self, shared: str) -> dict[str, str]:
+        """The schemas that projects made, each with the project's name."""
         if self.columns_of(shared, tables.SCHEMAS.name) is None:
-            return set()
-        query = exp.select("name").from_(exp.table_(tables.SCHEMAS.name, shared, quoted=True))
-        return {name for (name,) in self.fetch(Statement("schemas", query, cached=False))}
+            return {}
+        query = exp.select("name", "project").from_(exp.table_(tables.SCHEMAS.name, shared, quoted=True))
+        return dict(self.fetch(Statement("schemas", query, cached=False)))
 
 
 def _create_schema(schema: str) -> exp.Expr:

@@ -29,6 +29,9 @@ _SETTINGS = (
 )
 
 
+CATALOG = "cdp_warehouse"
+
+
 class DuckDBConnection(Connection):
     """A connection to one DuckDB file."""
 
@@ -39,15 +42,23 @@ class DuckDBConnection(Connection):
 
         Raises:
             WarehouseBusy: another process holds the file.
+            WarehouseError: it is no DuckDB file, or cannot be made.
         """
-        path.parent.mkdir(parents=True, exist_ok=True)
+        # Attached by a name of ours: a file named like a schema would make every mention of that schema ambiguous.
+        self._connection = duckdb.connect(":memory:")
         try:
-            self._connection = duckdb.connect(str(path))
-        except duckdb.IOException as error:
-            raise WarehouseBusy(
-                f"{path} cannot be opened: another process has it open (a notebook or a DuckDB shell, perhaps). "
-                f"DuckDB says: {_first_line(error)}"
-            ) from error
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._connection.execute(f"ATTACH {_quoted(path)} AS {CATALOG}")
+        except (duckdb.Error, OSError) as error:
+            self._connection.close()
+            if "lock" in str(error).lower():
+                raise WarehouseBusy(
+                    f"{path} cannot be opened: another process has it open (a notebook or a DuckDB shell, perhaps). "
+                    f"DuckDB says: {_first_line(error)}"
+                ) from error
+            raise WarehouseError(f"{path} cannot be opened as a DuckDB warehouse: {_first_line(error)}") from error
+        self._connection.execute(f"USE {CATALOG}")
+        self._connection.execute(f"SET temp_directory = {_quoted(path.with_name(path.name + '.tmp'))}")
         for setting in _SETTINGS:
             self._connection.execute(setting)
         if memory_limit is not None:
@@ -115,11 +126,18 @@ class DuckDBConnection(Connection):
         except BaseException:
             self._connection.execute("ROLLBACK")
             raise
-        self._connection.execute("COMMIT")
+        try:
+            self._connection.execute("COMMIT")
+        except duckdb.Error as error:
+            raise WarehouseError(f"commit: {error}") from error
 
     @override
     def close(self) -> None:
         self._connection.close()
+
+
+def _quoted(path: Path) -> str:
+    return "'" + str(path).replace("'", "''") + "'"
 
 
 def _first_line(error: Exception) -> str:

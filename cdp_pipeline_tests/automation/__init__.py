@@ -1,0 +1,1 @@
+"""Definitions, jobs, backfills and checks, through Dagster itself."""

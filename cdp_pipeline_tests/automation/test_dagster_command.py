@@ -1,0 +1,150 @@
+"""The project as the `dagster` command and Dagster's own server see it, in processes of their own."""
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+from urllib.request import Request
+
+import dagster as dg
+import pytest
+
+from cdp_pipeline.config.model import Project
+from cdp_pipeline_tests.automation.driver import instance_of
+from cdp_pipeline_tests.automation.processes import environment, run
+from cdp_pipeline_tests.automation.tiny import (
+    DAYS,
+    FIRST,
+    SECOND,
+    THIRD,
+    TINY,
+    every_row,
+    land,
+    published,
+    row,
+    run_without_dagster,
+    runs,
+    write_tiny,
+)
+from scripts.dev_server import dev_server, free_port, http, load_errors
+
+MODULE = ("-m", "cdp_pipeline.definitions")
+# A beta and a supersession of Dagster's own command line.
+WARNINGS = {"PYTHONWARNINGS": "ignore"}
+
+
+def on(project: Project) -> dict[str, str]:
+    """Return the variables by which Dagster finds the project and its runs."""
+    return {"CDP_PROJECT": str(project.folder), "DAGSTER_HOME": str(project.folder / ".dagster"), **WARNINGS}
+
+
+def on_files(folder: Path) -> dict[str, str]:
+    return {"CDP_PROJECT": str(folder), **WARNINGS}
+
+
+def event_ids(project: Project) -> list[str]:
+    return sorted(each[2] for each in published(project)["cdp.customer_events"])
+
+
+def test_definitions_load_with_nothing_but_the_project_in_the_environment(folder: Path) -> None:
+    write_tiny(folder, days={})
+    done = run("dagster", "definitions", "validate", *MODULE, cwd=folder, variables=on_files(folder))
+    assert done.returncode == 0, done.stderr
+    assert "All code locations passed validation" in done.stdout + done.stderr
+    assert sorted(path.name for path in folder.iterdir()) == ["project.yaml"]
+
+
+def test_a_project_with_mistakes_does_not_load_and_says_all_of_them(folder: Path) -> None:
+    (folder / "project.yaml").write_text(TINY.replace("2026-01-01", "2026-01-41").replace("sum,", "summ,"))
+    done = run("dagster", "definitions", "validate", *MODULE, cwd=folder, variables=on_files(folder))
+    assert done.returncode == 1
+    told = done.stdout + done.stderr
+    assert "project.yaml:3: start: '2026-01-41' is not a day." in told
+    assert "project.yaml:16: entities.customer.attributes[1].type: 'summ' is not accepted here." in told
+
+
+def test_the_command_materializes_a_day_and_a_range_of_days(project: Project) -> None:
+    run_without_dagster(project)
+    land(project.folder, FIRST, DAYS[FIRST][:1])
+    land(project.folder, SECOND, [])
+    land(project.folder, THIRD, [])
+    one = run("dagster", "asset", "materialize", *MODULE, "--select", "cdp/customer_events", "--partition",
+              "2026-01-01", variables=on(project))  # fmt: skip
+    assert one.returncode == 0, one.stderr[-3000:]
+    assert runs(project)[-1][1:] == ("2026-01-01..2026-01-01", "done")
+    assert event_ids(project) == ["e1", "e4", "e5", "e6", "e7"]
+
+    several = run("dagster", "asset", "materialize", *MODULE, "--select", "*", "--partition-range",
+                  "2026-01-01...2026-01-02", variables=on(project))  # fmt: skip
+    assert several.returncode == 0, several.stderr[-3000:]
+    with instance_of(project) as instance:
+        records = instance.get_runs()
+    assert [record.status for record in records] == [dg.DagsterRunStatus.SUCCESS] * 2
+    assert runs(project)[-1] == (records[0].run_id, "2026-01-01..2026-01-02", "done")
+    assert event_ids(project) == ["e1", "e7"]
+    assert len(every_row(project)["customer.profiles"]) == 2
+
+
+LAUNCH = """
+mutation Launch($assets: [AssetKeyInput!], $days: [String!]) {
+  launchPartitionBackfill(backfillParams: {assetSelection: $assets, partitionNames: $days}) {
+    __typename
+    ... on LaunchBackfillSuccess {backfillId}
+    ... on PythonError {message}
+  }
+}
+"""
+RUNS = """
+query Runs($id: String!) {
+  runsOrError(filter: {tags: [{key: "dagster/backfill", value: $id}]}) {... on Runs {results {id status}}}
+}
+"""
+
+
+def ask(url: str, query: str, **variables: Any) -> Any:
+    """Return what the server answers."""
+    body = json.dumps({"query": query, "variables": variables}).encode()
+    with http.open(Request(f"{url}/graphql", body, {"Content-Type": "application/json"}), timeout=60) as answer:
+        return json.load(answer)["data"]
+
+
+def first_run_of_a_backfill(url: str, assets: list[str], days: list[str]) -> tuple[str, str]:
+    """Launch a backfill as the UI does; return its first run and how that ended."""
+    keys = [{"path": asset.split("/")} for asset in assets]
+    launched = ask(url, LAUNCH, assets=keys, days=days)["launchPartitionBackfill"]
+    assert launched["__typename"] == "LaunchBackfillSuccess", launched
+    end = time.monotonic() + 240
+    while time.monotonic() < end:
+        found = ask(url, RUNS, id=launched["backfillId"])["runsOrError"]["results"]
+        assert len(found) <= 1, found
+        if found and found[0]["status"] in ("SUCCESS", "FAILURE", "CANCELED"):
+            return found[0]["id"], found[0]["status"]
+        time.sleep(0.3)
+    raise AssertionError("the backfill has no run, or it does not end")
+
+
+def test_a_backfill_from_the_ui_is_one_run_over_the_days(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The table of identifiers has no partitions and is of the same step as the graph, which has.
+
+    Dagster parts what belongs to days from the rest, and does the days in one run. Its daemon looks for work every 30
+    seconds, so that this takes half a minute, most of it asleep.
+    """
+    for name, value in environment(**WARNINGS).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
+    run_without_dagster(project)
+    land(project.folder, FIRST, DAYS[FIRST][:1])
+    land(project.folder, SECOND, [*DAYS[SECOND][:2], row(10, SECOND, cookie="d")])
+    land(project.folder, THIRD, [])
+    of_days = ["cdp/customer_events", "customer/event_identifiers", "customer/identity_graph"]
+    with dev_server(project.folder, free_port(), project.folder / "server.log") as server:
+        assert load_errors(server.url) == {}
+        days = ["2026-01-01", "2026-01-02"]
+        run_id, status = first_run_of_a_backfill(server.url, [*of_days, "customer/identifiers"], days)
+    assert status == "SUCCESS"
+    with instance_of(project) as instance:
+        record = instance.get_run_by_id(run_id)
+    assert record is not None
+    assert {key.to_user_string() for key in record.asset_selection or ()} == set(of_days)
+    assert runs(project)[1:] == [(run_id, "2026-01-01..2026-01-02", "done")]
+    assert event_ids(project) == ["e1", "e10", "e4", "e5", "e7"]

@@ -1,0 +1,1 @@
+"""The command: what it prints, where, and how it ends."""

@@ -1,0 +1,1 @@
+"""Runs that wait, die and go on; the lock; what a session leaves behind."""
