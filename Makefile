@@ -61,6 +61,7 @@ bench: install ## Measure time and memory of the main job beside one bare pass o
 .PHONY: screenshot
 screenshot: install ## Take docs/asset_graph.png, the picture of the asset graph (needs Chromium)
 	@$(BIN)/cdp demo-data --project $(PROJECT) --if-missing
+	@$(BIN)/cdp run --project $(PROJECT) >/dev/null
 	@$(BIN)/python -m scripts.screenshot $(PROJECT) docs/asset_graph.png
 
 .PHONY: lock

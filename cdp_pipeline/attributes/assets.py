@@ -11,7 +11,7 @@ from typing import Any
 import dagster as dg
 
 from cdp_pipeline import tables
-from cdp_pipeline.attributes.profiles import calculate_profiles, profiles_spec
+from cdp_pipeline.attributes.profiles import calculate_profiles, profiles_spec, shown
 from cdp_pipeline.config.model import Attribute, Project
 from cdp_pipeline.errors import CdpError
 from cdp_pipeline.warehouse.assets import (
@@ -22,6 +22,7 @@ from cdp_pipeline.warehouse.assets import (
     StageConfig,
     count_rows,
     fail,
+    group_name,
     invariant_specs,
     stage_results,
     table_key,
@@ -45,9 +46,9 @@ def _attribute_spec(kind: str, attribute: Attribute, version: str) -> dg.AssetSp
     written = attribute.model_dump(mode="json", exclude_defaults=True, exclude={"description"})
     return dg.AssetSpec(
         attribute_key(kind, attribute),
-        deps=[table_key(tables.STITCHED_EVENTS, kind), table_key(tables.CUSTOMER_EVENTS, None)],
+        deps=[table_key(tables.STITCHED_EVENTS, kind)],
         description=attribute.description or f"`{attribute.type}` of `{attribute.value}`.",
-        group_name=GROUP,
+        group_name=group_name(GROUP, kind),
         kinds={"duckdb", "sql"},
         owners=OWNERS,
         code_version=version,
@@ -76,7 +77,7 @@ def _tell_columns(context: dg.AssetExecutionContext, profiles: dg.AssetKey, sche
 
 def _of_kind(project: Project, kind: str) -> dg.AssetsDefinition:
     stage = profiles_spec(project, kind)
-    attributes = project.entities[kind].attributes
+    attributes = shown(project.entities[kind])  # a hidden one is read by nothing yet, and so not calculated
     profiles, view = table_key(tables.PROFILES, kind), table_key(tables.ATTRIBUTES, kind)
     specs = [_attribute_spec(kind, attribute, stage.definition[:16]) for attribute in attributes]
     keys = [spec.key for spec in specs]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from sqlglot import exp
 
-from cdp_pipeline.events.event_identifiers import EVENT_COLUMNS
+from cdp_pipeline.events.stitching_rules import EVENT_COLUMNS
 from cdp_pipeline.sql.expressions import bind_known, parse_expression
 from cdp_pipeline.sql.statements import Statement, Statements, from_tree
 from cdp_pipeline.warehouse.base import Connection

@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.resources import as_file, files
+from pathlib import Path
 from uuid import uuid4
 
 import dagster as dg
@@ -18,6 +19,7 @@ from cdp_pipeline.automation.jobs import RUN_ALL, full_config, landing_config
 from cdp_pipeline.automation.resource import run_tags, telling
 from cdp_pipeline.config.model import Project
 from cdp_pipeline.definitions import build_definitions
+from cdp_pipeline.errors import UsageError
 from cdp_pipeline.events.landing import Days
 
 StepListener = Callable[[str, int, int], None]
@@ -34,8 +36,18 @@ class Launched:
 
 
 def open_instance(project: Project) -> dg.DagsterInstance:
-    """Dagster's instance: that of DAGSTER_HOME, else the project's own, which is made if it is not there."""
-    if os.environ.get("DAGSTER_HOME"):
+    """Dagster's instance: that of DAGSTER_HOME, else the project's own, which is made if it is not there.
+
+    Raises:
+        UsageError: DAGSTER_HOME names no folder.
+    """
+    named = os.environ.get("DAGSTER_HOME")
+    if named:
+        if not Path(named).is_absolute() or not Path(named).is_dir():
+            raise UsageError(
+                f"DAGSTER_HOME must be the absolute path of a folder that is there, and is {named}. Make the folder, "
+                f"or unset DAGSTER_HOME: runs are then kept in {project.folder / '.dagster'}."
+            )
         return dg.DagsterInstance.get()
     home = project.folder / ".dagster"
     home.mkdir(exist_ok=True)

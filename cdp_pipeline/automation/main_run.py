@@ -76,8 +76,12 @@ def run_main(
         plan = landing_due(session.connection, project, session.run)
         notes += [f"{place} lies there no more; its events stay until its day is replaced." for place in plan.vanished]
         notes += [f"{place} is of a day that has not come yet, and waits." for place in plan.waiting]
+        final = last_day(project, session.run)
+        if final < project.start:  # no day to file a run under
+            notes.append(f"The project starts on {project.start}; until then there is nothing to do.")
+            return RunReport(None, True, notes=notes)
         due = stages_due(session.connection, project)
-        newest = max((reading.day for reading in plan.readings if reading.day), default=last_day(project, session.run))
+        newest = max((reading.day for reading in plan.readings if reading.day), default=final)
         if not (plan.readings or due or days or full or session.is_unfinished()):
             return RunReport(None, True, notes=notes, kinds=kind_summaries(session.connection, project))
     from cdp_pipeline.automation.launch import launch

@@ -168,7 +168,10 @@ class Attribute(Section):
     filter: Text | None = Field(default=None, description="Condition on an event; others do not count.")
     data_type: Text | None = Field(default=None, description="The SQL type of the column, such as numeric(12,2).")
     default: Default = Field(default=None, description="The value of an entity for which there is none.")
-    hidden: bool = Field(default=False, description="Whether the attribute is left out of `profiles`.")
+    hidden: bool = Field(
+        default=False,
+        description="Whether the attribute is left out of `profiles`; nothing else reads it yet, so it is only checked.",
+    )
     pii: bool = Field(default=False, description="Personal data: what holds it is tagged so in Dagster.")
 
 

@@ -7,6 +7,7 @@ what refers to it is then taken out without a second error.
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from pathlib import PurePosixPath
 
 from cdp_pipeline.config.fields import shorten
 from cdp_pipeline.config.keys import did_you_mean
@@ -122,7 +123,11 @@ def _check_source(source: Source, declared: Declared) -> Iterator[Mistake]:
 def _check_files(source: Source, files: str, loc: Loc) -> Iterator[Mistake]:
     days = files.count(_DAY)
     others = [name for name in _PLACEHOLDER.findall(files) if name != _DAY]
-    if others:
+    path = _mistake_in_path(files)
+    if path is not None:
+        accepted = f"Write a path below the project, such as landing/web/{_DAY}/*; * stands for any text, **/ for any "
+        yield Mistake((*loc, "files"), path, accepted + "folders.")
+    elif others:
         yield Mistake(
             (*loc, "files"),
             f"{others[0]} stands for nothing.",
@@ -142,6 +147,21 @@ def _check_files(source: Source, files: str, loc: Loc) -> Iterator[Mistake]:
             f"gives the day of arrival, and so does {_DAY} in `files`.",
             f"Remove one: `arrived_at`, or {_DAY}.",
         )
+
+
+def _mistake_in_path(files: str) -> str | None:
+    """What makes a pattern one that finds nothing, or that no system understands."""
+    parts = PurePosixPath(files).parts
+    if files.startswith("/") or not parts:
+        return "is an absolute path." if parts else "names no file."
+    if ".." in parts:
+        return "leaves the project by `..`."
+    hidden = next((part for part in parts if part.startswith(".")), None)
+    if hidden is not None:
+        return f"names what is hidden, {shorten(hidden)}, and that is never read."
+    if parts[-1] == "**" or any("**" in part and part != "**" for part in parts):
+        return "has `**` where it is not a folder of its own."
+    return None
 
 
 def _check_identifiers(project: Project, entity: Entity, declared: Declared) -> Iterator[Mistake]:

@@ -40,6 +40,7 @@ from cdp_pipeline.warehouse.assets import (
 from cdp_pipeline.warehouse.stage import Due, Facts
 
 GROUP = "events"
+IDENTITY = "identity"  # where readers look for what belongs to a kind of entity
 
 
 class LandingConfig(dg.Config):
@@ -132,7 +133,9 @@ def _event_identifiers(project: Project, kind: str) -> dg.AssetsDefinition:
 
     @dg.multi_asset(
         name=f"{kind}__event_identifiers",
-        specs=[table_spec(tables.EVENT_IDENTIFIERS, stage, GROUP, [EVENTS], partitions=partitions, metadata=metadata)],
+        specs=[
+            table_spec(tables.EVENT_IDENTIFIERS, stage, IDENTITY, [EVENTS], partitions=partitions, metadata=metadata)
+        ],
         check_specs=invariant_specs(stage, key),
         required_resource_keys={WAREHOUSE},
         can_subset=True,

@@ -14,8 +14,10 @@ import sqlglot
 from sqlglot import exp
 
 from cdp_pipeline.config.model import Entity, IdentifierType, Project, StitchingRule
+from cdp_pipeline.errors import InvariantError, WarehouseError
+from cdp_pipeline.events.culprit import explain_failure
 from cdp_pipeline.events.landing import Days
-from cdp_pipeline.sql.expressions import bind_known, parse_expression
+from cdp_pipeline.events.stitching_rules import bind_event, rule_condition
 from cdp_pipeline.sql.json_paths import hoist_paths
 from cdp_pipeline.sql.statements import Statements, from_tree
 from cdp_pipeline.warehouse.base import Connection, type_class
@@ -25,8 +27,6 @@ SQL = Statements(__package__, "event_identifiers.sql")
 INVARIANTS = ("every event once", "every row's event exists", "the anchor is the first identifier")
 BLOCKED_DEFAULTS = ("", "null", "undefined", "none", "nil", "nan", "n/a", "unknown", "anonymous", "-1", "0")
 ZERO_UUID = "^0{8}-?0{4}-?0{4}-?0{4}-?0{12}$"
-EVENT_COLUMNS = {"id": "event_id", "source_id": "source_id", "type": "type", "version": "version",
-                 "event_time": "event_time", "payload": "payload"}  # fmt: skip
 _RULES_PER_TYPE = 10_000
 _PLACES_PER_RULE = 100_000
 _FOUND = sqlglot.parse_one("i.event_id in (select x.event_id from extracted as x)", read="postgres")
@@ -57,18 +57,25 @@ def identify_events(
 
     Raises:
         InvariantError: the result breaks an invariant; nothing was written.
+        WarehouseError: a rule cannot be worked out for an event; both are named, and nothing was written.
     """
     entity = project.entities[kind]
-    with stage(connection, event_identifiers_spec(project, kind), run, full=full) as work:
-        if work.due is Due.NOTHING and days is None:
-            return work.facts
-        if work.due is Due.NOTHING:
-            work.facts.due = Due.CHANGES
-        _clear(work)
-        _find(work, entity, days)
-        _write(work)
-        _measure(work)
-        _clear(work)
+    spec = event_identifiers_spec(project, kind)
+    try:
+        with stage(connection, spec, run, full=full) as work:
+            if work.due is Due.NOTHING and days is None:
+                return work.facts
+            if work.due is Due.NOTHING:
+                work.facts.due = Due.CHANGES
+            _clear(work)
+            _find(work, entity, days)
+            _write(work)
+            _measure(work)
+            _clear(work)
+    except WarehouseError as error:
+        if isinstance(error, InvariantError) or error.transient:
+            raise
+        raise explain_failure(connection, spec, entity, error) from error
     return work.facts
 
 
@@ -111,30 +118,6 @@ def _measure(work: Work) -> None:
     work.facts.invariants["every event once"] = work.fetch(SQL["doubled_events"], {"concerned": concerned})[0][0]
     work.must_be_empty("every row's event exists", SQL["orphans"], number=work.number)
     work.must_be_empty("the anchor is the first identifier", SQL["unanchored"], number=work.number)
-
-
-def rule_condition(rule: StitchingRule) -> exp.Expr | None:
-    """Which events a rule reads, as a condition over `e`; None: all."""
-    conditions: list[exp.Expr] = []
-    if rule.source:
-        by_name, by_itself = (exp.column(name, table="e").isin(*rule.source) for name in ("landed_from", "source_id"))
-        conditions.append(exp.or_(by_name, by_itself))
-    for column, names in (("type", rule.events), ("version", rule.version)):
-        if names:
-            conditions.append(exp.column(column, table="e").isin(*names))
-    if rule.where is not None:
-        conditions.append(bind_event(rule.where))
-    return exp.and_(*conditions) if conditions else None
-
-
-def bind_event(text: str) -> exp.Expr:
-    """An expression over an event, bound to `e`, a row of customer_events.
-
-    Raises:
-        SqlError: the expression is not allowed, or reads a column that an event does not have.
-    """
-    known: dict[str, exp.Expr] = {name: exp.column(column, table="e") for name, column in EVENT_COLUMNS.items()}
-    return bind_known(parse_expression(text), known)
 
 
 def _rule_values(rule: StitchingRule) -> tuple[exp.Expr, exp.Expr]:

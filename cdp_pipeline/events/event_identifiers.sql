@@ -120,3 +120,15 @@ where e.event_id is null and i.changed_in = :number
 select count(*)
 from kind.event_identifiers as i
 where i.changed_in = :number and (i.anchor_id is null or i.anchor_id <> i.identifier_ids[1])
+
+-- name: failing_event
+select e.event_id, e.source_id, e.source_event_id
+from cdp.customer_events as e
+where :fails
+order by e.event_id
+limit 1
+
+-- name: read_event
+select :value as value
+from cdp.customer_events as e
+where e.event_id = :event

@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 import pyarrow as pa
@@ -31,7 +31,8 @@ ROWS_PER_BATCH = 250_000
 _HEADER_BYTES = 1 << 20
 _COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
 _FORMATS = {".ndjson": "ndjson", ".jsonl": "ndjson", ".json": "ndjson", ".csv": "csv", ".parquet": "parquet"}
-_DAY = r"(?P<day>\d{4}-\d{2}-\d{2})"
+_DAY = "{day}"
+_DAY_TEXT = "[0-9]{4}-[0-9]{2}-[0-9]{2}"
 # What PostgreSQL's jsonb refuses and other parsers let through; only such lines are parsed again, strictly.
 _SUSPECT = r"(?i)\\u0000|\\ud[89a-f]|[:\[,]\s*-?(nan|inf)|,\s*[\]}]"
 
@@ -65,27 +66,42 @@ def file_format(path: Path) -> tuple[str, str | None]:
 
 
 def find_files(folder: Path, source: Source) -> list[LandingFile]:
-    """The files that lie under a source's pattern now, by path; hidden files and folders do not count.
+    """The files that lie under a source's pattern now, by path.
+
+    Hidden files and folders do not count, nor do markers of other programs (`_SUCCESS`), unless they are asked for.
 
     Raises:
-        InputError: a folder stands where the day should be, and is no day.
+        InputError: what stands where the day should be is no day, or the pattern cannot be read.
     """
-    pattern = source.files or ""
-    matcher = _pattern(pattern)
+    pattern = PurePosixPath(source.files or "").as_posix()
+    parts = pattern.split("/")
+    glob = "/".join(re.sub(r"\*+", "*", part.replace(_DAY, "*")) if _DAY in part else part for part in parts)
+    markers = parts[-1].startswith("_")
     found = []
-    for path in sorted(folder.glob(pattern.replace("{day}", "*"))):
-        place = path.relative_to(folder).as_posix()
-        if not path.is_file() or any(part.startswith(".") for part in Path(place).parts):
-            continue
-        stat = path.stat()
-        found.append(LandingFile(place, path, _day(matcher, place, pattern), stat.st_size, stat.st_mtime))
+    try:
+        matchers = [_pattern(pattern, day) for day in (_DAY_TEXT, "[^/]*?")]
+        for path in sorted(folder.glob(glob)):
+            place = path.relative_to(folder).as_posix()
+            hidden = any(part.startswith(".") for part in Path(place).parts)
+            if hidden or (path.name.startswith("_") and not markers) or not path.is_file():
+                continue
+            stat = path.stat()
+            found.append(LandingFile(place, path, _day(matchers, place, pattern), stat.st_size, stat.st_mtime))
+    except (ValueError, NotImplementedError, IndexError, re.error) as error:
+        raise InputError(f"sources.{source.name}.files: the pattern `{pattern}` cannot be read: {error}.") from error
+    except OSError as error:
+        raise InputError(
+            f"{error.filename or pattern}: cannot be read: {error.strerror}. Mend its permissions, or run again if it "
+            "was only on its way."
+        ) from error
     return found
 
 
-def _pattern(pattern: str) -> re.Pattern[str]:
-    text = re.escape(pattern).replace(re.escape("{day}"), "{day}").replace(r"\*\*/", "(.*/)?").replace(r"\*", "[^/]*")
+def _pattern(pattern: str, day: str) -> re.Pattern[str]:
+    """A pattern as a regular expression, in which `day` matches what stands where the day should be."""
+    text = re.escape(pattern).replace(re.escape(_DAY), _DAY).replace(r"\*\*/", "(.*/)?").replace(r"\*", "[^/]*")
     text = re.sub(r"\\\[(!?)(.+?)\\\]", _one_of, text)
-    return re.compile(text.replace(r"\?", "[^/]").replace("{day}", "(?P<day>[^/]*)"))
+    return re.compile(text.replace(r"\?", "[^/]").replace(_DAY, f"(?P<day>{day})"))
 
 
 def _one_of(characters: re.Match[str]) -> str:
@@ -93,13 +109,13 @@ def _one_of(characters: re.Match[str]) -> str:
     return "[" + ("^" if characters[1] else "") + characters[2].replace("\\-", "-") + "]"
 
 
-def _day(matcher: re.Pattern[str], place: str, pattern: str) -> date | None:
-    if "{day}" not in pattern:
+def _day(matchers: list[re.Pattern[str]], place: str, pattern: str) -> date | None:
+    if _DAY not in pattern:
         return None
-    match = matcher.fullmatch(place)
+    match = next(filter(None, (matcher.fullmatch(place) for matcher in matchers)), None)
     text = match["day"] if match else ""
     try:
-        if not re.fullmatch(_DAY, text):
+        if not re.fullmatch(_DAY_TEXT, text):
             raise ValueError(text)
         return date.fromisoformat(text)
     except ValueError as error:
@@ -129,14 +145,14 @@ def read_file(path: Path) -> Iterator[pa.Table]:
         InputError: the file cannot be read at all.
     """
     kind, compression = file_format(path)
-    if path.stat().st_size == 0:
-        return
     try:
+        if path.stat().st_size == 0:
+            return
         if kind != "parquet" and not _has_rows(path, kind):
             return
         with pa.input_stream(path, compression=compression) as stream:
             if kind == "parquet":
-                yield from _read_parquet(stream)
+                yield from _read_parquet(stream, path)
             else:
                 yield from _read_text(stream, None if kind == "ndjson" else csv_header(path))
     except (pa.ArrowException, OSError, EOFError) as error:
@@ -162,10 +178,15 @@ def csv_header(path: Path) -> list[str]:
     """The names of a CSV file's columns.
 
     Raises:
-        InputError: it has none, one of them is empty, or two are equal.
+        InputError: it has none, one of them is empty, two are equal, or a quote is never closed.
     """
     text = _head(path, _HEADER_BYTES).decode("utf-8-sig", errors="replace")
-    names = next(csv.reader(io.StringIO(text, newline="")), [])
+    try:
+        names = _first_record(text)
+    except csv.Error as error:
+        raise InputError(
+            f"{path}: its header cannot be read, perhaps for a quote that is never closed ({error})."
+        ) from error
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice or not all(names):
         raise InputError(
@@ -174,10 +195,28 @@ def csv_header(path: Path) -> list[str]:
     return names
 
 
-def parquet_schema(path: Path) -> pa.Schema:
-    """The columns of a Parquet file, compressed as a whole or not."""
+def _first_record(text: str) -> list[str]:
+    try:
+        return next(csv.reader(io.StringIO(text, newline=""), strict=True), [])
+    except csv.Error as error:
+        if "expected after" not in str(error):  # text after a closing quote belongs to the name
+            raise
+        return next(csv.reader(io.StringIO(text, newline="")), [])
+
+
+def parquet_columns(path: Path) -> pa.Table:
+    """The columns of a Parquet file, compressed as a whole or not, in the types in which they are read; without rows.
+
+    Raises:
+        InputError: a column has a type that no warehouse reads.
+    """
     with pa.input_stream(path, compression=file_format(path)[1]) as stream:
-        return pq.read_schema(pa.BufferReader(stream.read()))
+        empty = pq.read_schema(pa.BufferReader(stream.read())).empty_table()
+    columns = {}
+    for name, column in zip(empty.schema.names, empty.columns, strict=True):
+        _check_type(path, name, column.type)
+        columns[name] = _readable(column.combine_chunks(), {})
+    return pa.table(columns)
 
 
 class _Numbering:
@@ -337,11 +376,14 @@ def _holds_nul(value: object) -> bool:
     return isinstance(value, list) and any(_holds_nul(item) for item in value)
 
 
-def _read_parquet(stream: pa.NativeFile) -> Iterator[pa.Table]:
+def _read_parquet(stream: pa.NativeFile, path: Path) -> Iterator[pa.Table]:
     """The file's own columns and types, but for what no engine knows; a text that holds a NUL makes its row broken."""
     source = stream if stream.seekable() else pa.BufferReader(stream.read())
     first = 1
-    for batch in pq.ParquetFile(source).iter_batches(ROWS_PER_BATCH):
+    file = pq.ParquetFile(source)
+    for field in file.schema_arrow:
+        _check_type(path, field.name, field.type)
+    for batch in file.iter_batches(ROWS_PER_BATCH):
         problems: dict[int, str] = {}
         columns = {
             name: _readable(column, problems) for name, column in zip(batch.schema.names, batch.columns, strict=True)
@@ -360,9 +402,22 @@ def _read_parquet(stream: pa.NativeFile) -> Iterator[pa.Table]:
         )
 
 
+def _check_type(path: Path, name: str, type_: pa.DataType) -> None:
+    """Refuses what no engine reads and we cannot cast: a wide decimal within a list or a structure."""
+    for inner in (type_.field(place) for place in range(type_.num_fields)):
+        if pa.types.is_decimal256(inner.type):
+            raise InputError(
+                f"{path}: the column `{name}` holds {inner.type}, which no warehouse reads. Write numbers of at most "
+                "38 digits, or texts."
+            )
+        _check_type(path, name, inner.type)
+
+
 def _readable(column: pa.Array, problems: dict[int, str]) -> pa.Array:
     if pa.types.is_float16(column.type):
         return column.cast(pa.float32())
+    if pa.types.is_decimal256(column.type):
+        return column.cast(pa.string())
     values = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
     if not (pa.types.is_string(values) or pa.types.is_large_string(values)):
         return column

@@ -49,6 +49,11 @@ def table_key(table: Table, kind: str | None) -> dg.AssetKey:
     return dg.AssetKey([kind or "cdp", table.name])
 
 
+def group_name(room: str, kind: str | None) -> str:
+    """The group of an asset: its room, and where every kind of entity has such assets, the kind before it."""
+    return f"{kind}_{room}" if kind else room
+
+
 def table_spec(
     table: Table,
     stage: StageSpec,
@@ -66,7 +71,7 @@ def table_spec(
         table_key(table, stage.kind),
         deps=list(deps),
         description=f"One row is {table.row_means}.",
-        group_name=group,
+        group_name=group_name(group, stage.kind),
         kinds={"duckdb", "sql"},
         owners=OWNERS,
         code_version=stage.definition[:16] or "1",

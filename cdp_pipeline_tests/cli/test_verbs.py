@@ -58,12 +58,9 @@ def test_a_new_project_runs_and_shows_a_person(cdp: Command, folder: Path) -> No
     assert "n_events 6" in told
     assert "first_seen 2026-01-01 09:00:00" in told
     assert "2026-01-02 08:40:00 web order e7" in told
-    assert told[-4:] == [
-        "01 Jan 09:00 on web as cookie laptop-1 (new): page_view, order",
-        "01 Jan 20:00 on web as cookie phone-1 (new): page_view",
-        "02 Jan 08:00 on web as email ann@example.org (new): login ×2",
-        "02 Jan 08:40 on web as cookie phone-1: order",
-    ]
+    journey = ["cookie laptop-1 (new): page_view, order", "cookie phone-1 (new): page_view",
+               "email ann@example.org (new): login ×2", "cookie phone-1: order"]  # fmt: skip
+    assert [line.partition(" on web as ")[2] for line in told[-4:]] == journey
 
 
 def test_every_way_to_name_a_person_shows_the_same(cdp: Command, ran: Project) -> None:
