@@ -170,7 +170,7 @@ class Attribute(Section):
     default: Default = Field(default=None, description="The value of an entity for which there is none.")
     hidden: bool = Field(
         default=False,
-        description="Whether the attribute is left out of `profiles`; nothing else reads it yet, so it is only checked.",
+        description="Left out of `profiles`; nothing else reads it yet, so it is only checked.",
     )
     pii: bool = Field(default=False, description="Personal data: what holds it is tagged so in Dagster.")
 

@@ -20,14 +20,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pacsv
-import pyarrow.parquet as pq
 
 from cdp_pipeline.config.model import Source
 from cdp_pipeline.errors import InputError
+from cdp_pipeline.events.parquet import read_parquet
 
 BLOCK_BYTES = 32 << 20
 _BLANK_AT_MOST = 80  # characters of white space; a longer line of nothing else is a broken row
-ROWS_PER_BATCH = 250_000
 _HEADER_BYTES = 1 << 20
 _COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
 _FORMATS = {".ndjson": "ndjson", ".jsonl": "ndjson", ".json": "ndjson", ".csv": "csv", ".parquet": "parquet"}
@@ -152,7 +151,7 @@ def read_file(path: Path) -> Iterator[pa.Table]:
             return
         with pa.input_stream(path, compression=compression) as stream:
             if kind == "parquet":
-                yield from _read_parquet(stream, path)
+                yield from read_parquet(stream, path)
             else:
                 yield from _read_text(stream, None if kind == "ndjson" else csv_header(path))
     except (pa.ArrowException, OSError, EOFError) as error:
@@ -202,21 +201,6 @@ def _first_record(text: str) -> list[str]:
         if "expected after" not in str(error):  # text after a closing quote belongs to the name
             raise
         return next(csv.reader(io.StringIO(text, newline="")), [])
-
-
-def parquet_columns(path: Path) -> pa.Table:
-    """The columns of a Parquet file, compressed as a whole or not, in the types in which they are read; without rows.
-
-    Raises:
-        InputError: a column has a type that no warehouse reads.
-    """
-    with pa.input_stream(path, compression=file_format(path)[1]) as stream:
-        empty = pq.read_schema(pa.BufferReader(stream.read())).empty_table()
-    columns = {}
-    for name, column in zip(empty.schema.names, empty.columns, strict=True):
-        _check_type(path, name, column.type)
-        columns[name] = _readable(column.combine_chunks(), {})
-    return pa.table(columns)
 
 
 class _Numbering:
@@ -374,57 +358,3 @@ def _holds_nul(value: object) -> bool:
     if isinstance(value, dict):
         return any(_holds_nul(key) or _holds_nul(item) for key, item in value.items())
     return isinstance(value, list) and any(_holds_nul(item) for item in value)
-
-
-def _read_parquet(stream: pa.NativeFile, path: Path) -> Iterator[pa.Table]:
-    """The file's own columns and types, but for what no engine knows; a text that holds a NUL makes its row broken."""
-    source = stream if stream.seekable() else pa.BufferReader(stream.read())
-    first = 1
-    file = pq.ParquetFile(source)
-    for field in file.schema_arrow:
-        _check_type(path, field.name, field.type)
-    for batch in file.iter_batches(ROWS_PER_BATCH):
-        problems: dict[int, str] = {}
-        columns = {
-            name: _readable(column, problems) for name, column in zip(batch.schema.names, batch.columns, strict=True)
-        }
-        numbers = pa.array(range(first, first + batch.num_rows), pa.int64())
-        first += batch.num_rows
-        yield pa.table(
-            {
-                "cdp_place_row": numbers,
-                "cdp_read_problem": pa.array([problems.get(row) for row in range(batch.num_rows)], pa.string())
-                if problems
-                else pa.nulls(batch.num_rows, pa.string()),
-                "cdp_broken": pa.nulls(batch.num_rows, pa.string()),
-            }
-            | columns
-        )
-
-
-def _check_type(path: Path, name: str, type_: pa.DataType) -> None:
-    """Refuses what no engine reads and we cannot cast: a wide decimal within a list or a structure."""
-    for inner in (type_.field(place) for place in range(type_.num_fields)):
-        if pa.types.is_decimal256(inner.type):
-            raise InputError(
-                f"{path}: the column `{name}` holds {inner.type}, which no warehouse reads. Write numbers of at most "
-                "38 digits, or texts."
-            )
-        _check_type(path, name, inner.type)
-
-
-def _readable(column: pa.Array, problems: dict[int, str]) -> pa.Array:
-    if pa.types.is_float16(column.type):
-        return column.cast(pa.float32())
-    if pa.types.is_decimal256(column.type):
-        return column.cast(pa.string())
-    values = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
-    if not (pa.types.is_string(values) or pa.types.is_large_string(values)):
-        return column
-    if pa.types.is_dictionary(column.type):
-        if not pc.any(pc.match_substring(column.dictionary, "\x00")).as_py():
-            return column
-        column = column.dictionary_decode()
-    for row in pc.indices_nonzero(pc.match_substring(column, "\x00")).to_pylist():
-        problems[row] = "invalid: holds \\u0000"
-    return pc.replace_substring(column, "\x00", "\ufffd") if problems else column

@@ -1,6 +1,7 @@
 """The mistakes of a project in sources, identifiers and stitching rules.
 
-Every expression is read, bound, described by an engine in memory, and tried there over an event or a row of NULLs. What files look like is known only from a file that lies there: the newest one of each source.
+Every expression is read, bound, described by an engine in memory, and tried there over an event or a row of NULLs. What
+files look like is known only from a file that lies there: the newest one of each source is looked at.
 """
 
 import csv
@@ -15,7 +16,8 @@ from cdp_pipeline import tables
 from cdp_pipeline.config.model import Project, Source, StitchingRule
 from cdp_pipeline.errors import InputError, ProjectError, SqlError, WarehouseError
 from cdp_pipeline.events.culprit import first_line
-from cdp_pipeline.events.files import csv_header, file_format, find_files, parquet_columns
+from cdp_pipeline.events.files import csv_header, file_format, find_files
+from cdp_pipeline.events.parquet import parquet_columns
 from cdp_pipeline.events.rows import Shape, bind, shape_of
 from cdp_pipeline.events.stitching_rules import bind_event
 from cdp_pipeline.sql.expressions import parse_expression
@@ -149,13 +151,13 @@ def _known_columns(project: Project, source: Source) -> pa.Table | None:
         if not files:
             return None
         path = files[-1].path
-        kind, _ = file_format(path)
+        kind, compression = file_format(path)
         if kind == "ndjson":
             return pa.table({"cdp_line": pa.array([], pa.string())})
         if files[-1].size == 0:
             return None
         if kind == "parquet":
-            return parquet_columns(path)
+            return parquet_columns(path, compression)
         return pa.table({name: pa.array([], pa.string()) for name in csv_header(path)})
     except (InputError, OSError, EOFError, ValueError, pa.ArrowException, csv.Error):
         return None  # a file that cannot be read is the run's error, with the file's name

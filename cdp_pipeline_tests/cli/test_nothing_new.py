@@ -20,7 +20,8 @@ try:
     main()
 except SystemExit as ended:
     code = ended.code or 0
-print(json.dumps({"code": code, "modules": sorted(name for name, module in sys.modules.items() if module)}), file=sys.stderr)
+modules = [name for name, module in sys.modules.items() if module]
+print(json.dumps({"code": code, "modules": modules}), file=sys.stderr)
 """
 SLOW = {"dagster", "great_expectations", "scipy", "grpc", "sqlalchemy", "networkx"}
 

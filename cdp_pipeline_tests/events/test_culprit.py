@@ -43,7 +43,9 @@ def test_the_rule_and_an_event_are_named(tmp_path: Path, rule: str, field: str) 
             made.run()
         [event] = made.column("select e.event_id from cdp.customer_events as e where e.source_event_id = '2'")
     message = str(raised.value)
-    assert message.startswith(f"entities.customer.stitching[2].{field} cannot be worked out for event {event} (web, 2): ")
+    assert message.startswith(
+        f"entities.customer.stitching[2].{field} cannot be worked out for event {event} (web, 2): "
+    )
     assert "abc" in message
     assert "Guard it with a condition" in message
     assert "\n" not in message

@@ -55,7 +55,9 @@ def test_a_rule_that_the_engine_refuses_is_a_mistake(tmp_path: Path, field: str,
     assert "\n" not in message
 
 
-@pytest.mark.parametrize("value", ["payload->'a'", "id", "type = 'a'", "(payload->>'n')::integer", "type", "version::int"])
+@pytest.mark.parametrize(
+    "value", ["payload->'a'", "id", "type = 'a'", "(payload->>'n')::integer", "type", "version::int"]
+)
 def test_a_rule_that_gives_identifiers_is_none(tmp_path: Path, value: str) -> None:
     where = "(payload->>'n')::integer > 1 and type ~ '^[a-z]+$'"
     assert not mistakes(tmp_path, rule=f', value: "{value}", where: "{where}"')

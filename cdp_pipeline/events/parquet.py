@@ -1,0 +1,81 @@
+"""Parquet files: their columns in types that every engine reads."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from cdp_pipeline.errors import InputError
+
+ROWS_PER_BATCH = 250_000
+
+
+def parquet_columns(path: Path, compression: str | None) -> pa.Table:
+    """The columns of a Parquet file, compressed as a whole or not, in the types in which they are read; without rows.
+
+    Raises:
+        InputError: a column has a type that no warehouse reads.
+    """
+    with pa.input_stream(path, compression=compression) as stream:
+        empty = pq.read_schema(pa.BufferReader(stream.read())).empty_table()
+    columns = {}
+    for name, column in zip(empty.schema.names, empty.columns, strict=True):
+        _check_type(path, name, column.type)
+        columns[name] = _readable(column.combine_chunks(), {})
+    return pa.table(columns)
+
+
+def read_parquet(stream: pa.NativeFile, path: Path) -> Iterator[pa.Table]:
+    """The file's own columns and types, but for what no engine knows; a text that holds a NUL makes its row broken."""
+    source = stream if stream.seekable() else pa.BufferReader(stream.read())
+    first = 1
+    file = pq.ParquetFile(source)
+    for field in file.schema_arrow:
+        _check_type(path, field.name, field.type)
+    for batch in file.iter_batches(ROWS_PER_BATCH):
+        problems: dict[int, str] = {}
+        columns = {
+            name: _readable(column, problems) for name, column in zip(batch.schema.names, batch.columns, strict=True)
+        }
+        numbers = pa.array(range(first, first + batch.num_rows), pa.int64())
+        first += batch.num_rows
+        yield pa.table(
+            {
+                "cdp_place_row": numbers,
+                "cdp_read_problem": pa.array([problems.get(row) for row in range(batch.num_rows)], pa.string())
+                if problems
+                else pa.nulls(batch.num_rows, pa.string()),
+                "cdp_broken": pa.nulls(batch.num_rows, pa.string()),
+            }
+            | columns
+        )
+
+
+def _check_type(path: Path, name: str, type_: pa.DataType) -> None:
+    """Refuses what no engine reads and we cannot cast: a wide decimal within a list or a structure."""
+    for inner in (type_.field(place) for place in range(type_.num_fields)):
+        if pa.types.is_decimal256(inner.type):
+            raise InputError(
+                f"{path}: the column `{name}` holds {inner.type}, which no warehouse reads. Write numbers of at most "
+                "38 digits, or texts."
+            )
+        _check_type(path, name, inner.type)
+
+
+def _readable(column: pa.Array, problems: dict[int, str]) -> pa.Array:
+    if pa.types.is_float16(column.type):
+        return column.cast(pa.float32())
+    if pa.types.is_decimal256(column.type):
+        return column.cast(pa.string())
+    values = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+    if not (pa.types.is_string(values) or pa.types.is_large_string(values)):
+        return column
+    if pa.types.is_dictionary(column.type):
+        if not pc.any(pc.match_substring(column.dictionary, "\x00")).as_py():
+            return column
+        column = column.dictionary_decode()
+    for row in pc.indices_nonzero(pc.match_substring(column, "\x00")).to_pylist():
+        problems[row] = "invalid: holds \\u0000"
+    return pc.replace_substring(column, "\x00", "\ufffd") if problems else column

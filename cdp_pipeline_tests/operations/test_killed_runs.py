@@ -1,0 +1,124 @@
+"""`kill -9` at any moment: the next run begins at once, finishes the work, and nothing is lost or done twice."""
+
+import re
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from cdp_pipeline.automation.main_run import RunReport, run_main
+from cdp_pipeline.config.model import Project
+from cdp_pipeline.operations.session import lock_path
+from cdp_pipeline.warehouse.lock import read_holder
+from cdp_pipeline_tests.automation.driver import instance_of
+from cdp_pipeline_tests.automation.tiny import Rows, copy_of, published, quick_folder, run_without_dagster, runs
+from cdp_pipeline_tests.operations.children import Child, Moment
+
+# When it dies, and what it has published by then that the project did not have before.
+MOMENTS = {
+    "before its row in cdp.runs": (Moment("runs.start_run"), set()),
+    "while it lands a day, with another landed": (
+        Moment("customer_events.add_winners", 2),
+        {"cdp.customer_events", "customer.events"},
+    ),
+    "right after the events": (
+        Moment("event_identifiers.drop_changed"),
+        {"cdp.customer_events", "customer.events"},
+    ),
+    "while it maps": (
+        Moment("entity_map.record_changes"),
+        {"cdp.customer_events", "customer.event_identifiers", "customer.identity_graph", "customer.identifiers",
+         "customer.events"},
+    ),
+    "while it calculates profiles": (Moment("profiles.insert"), None),
+    "before it says that it is done": (Moment("runs.end_run"), None),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def undisturbed(two_days: Path) -> dict[str, Rows]:
+    """Return what is published when nothing happens."""
+    with quick_folder() as folder:
+        project = copy_of(two_days, folder / "tiny")
+        run_without_dagster(project)
+        return published(project)
+
+
+def run_now(project: Project) -> tuple[RunReport, list[str]]:
+    """Run the main job in this process; what came of it, and what it had to say at once."""
+    said: list[str] = []
+    return run_main(project, None, None, full=False, listener=lambda *_: None, tell=said.append), said
+
+
+def statuses(project: Project) -> dict[str, dg.DagsterRunStatus]:
+    with instance_of(project) as instance:
+        return {record.run_id: record.status for record in instance.get_runs()}
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_the_next_run_finishes_what_a_killed_one_left(
+    moment: str, project: Project, folder: Path, undisturbed: dict[str, Rows]
+) -> None:
+    before = published(project)
+    at, changed = MOMENTS[moment]
+    child = Child(folder, "killed", "run", "--project", str(project.folder), at=at, die=True)
+    assert child.end() == -9, child.said
+
+    holder = read_holder(lock_path(project))
+    assert holder is not None
+    assert holder.pid == child.process.pid
+    assert statuses(project) == {holder.run: dg.DagsterRunStatus.STARTED}
+    now = published(project)
+    if changed is not None:
+        assert {name for name in now if now[name] != before[name]} == changed
+
+    report, said = run_now(project)
+    assert report.success
+    assert report.run is not None
+    assert said == []
+    assert published(project) == undisturbed
+    assert statuses(project) == {
+        holder.run: dg.DagsterRunStatus.FAILURE,
+        report.run: dg.DagsterRunStatus.SUCCESS,
+    }
+    killed = [] if at.statement == "runs.start_run" else [(holder.run, "", "failed")]
+    assert runs(project)[1:] == [*killed, (report.run, "", "done")]
+    assert read_holder(lock_path(project)) is None
+    assert run_now(project)[0].run is None
+
+
+def test_whoever_waits_goes_on_when_the_holder_is_killed(
+    project: Project, folder: Path, undisturbed: dict[str, Rows]
+) -> None:
+    words = ("run", "--project", str(project.folder))
+    holder = Child(folder, "holder", *words, at=Moment("entity_map.record_changes"))
+    holder.wait_until_reached()
+    waiter = Child(folder, "waiter", *words)
+    waiter.wait_until_it_says("Waiting for the warehouse")
+    named = read_holder(lock_path(project))
+    assert named is not None
+    assert f"which is held by process {holder.process.pid}, run {named.run}, since " in waiter.said
+    holder.kill()
+    assert waiter.end() == 0, waiter.said
+    assert published(project) == undisturbed
+    assert [status for _, _, status in runs(project)] == ["done", "failed", "done"]
+    assert statuses(project)[named.run] is dg.DagsterRunStatus.FAILURE
+
+
+def test_two_at_once_take_turns_and_a_dead_waiter_blocks_nobody(
+    project: Project, folder: Path, undisturbed: dict[str, Rows]
+) -> None:
+    words = ("run", "--project", str(project.folder))
+    first = Child(folder, "first", *words, at=Moment("event_identifiers.drop_changed"))
+    first.wait_until_reached()
+    dead, second = Child(folder, "dead", *words), Child(folder, "second", *words)
+    for waiter in (dead, second):
+        waiter.wait_until_it_says(f"which is held by process {first.process.pid}, run ")
+    dead.kill()
+    assert first.end() == 0, first.said
+    assert second.end() == 0, second.said
+    assert "Nothing new" in second.said
+    assert published(project) == undisturbed
+    assert [status for _, _, status in runs(project)] == ["done", "done"]
+    (run,) = re.findall("^Run ([0-9a-f-]+) done", first.said, re.MULTILINE)
+    assert statuses(project) == {run: dg.DagsterRunStatus.SUCCESS}
