@@ -124,6 +124,8 @@ def _rule_values(rule: StitchingRule) -> tuple[exp.Expr, exp.Expr]:
     """A rule's value, and the kind of JSON it is read from (NULL where it is not read from JSON as it stands)."""
     value = bind_event(rule.value)
     kind: exp.Expr = exp.null()
+    while isinstance(value, exp.Paren):
+        value = value.this
     if isinstance(value, exp.Anonymous) and value.name.lower() == "cdp_path_text":
         kind = exp.Anonymous(this="cdp_path_kind", expressions=[part.copy() for part in value.expressions])
     condition = rule_condition(rule)
@@ -169,7 +171,8 @@ def _occurrences(number: int, priority: int, value_class: str) -> exp.Select:
     elif value_class == "array":
         texts, kinds = exp.cast(value, "text[]"), None
     else:
-        source = source.select(exp.alias_(exp.cast(value, "text"), "value"), exp.alias_(exp.cast(kind, "text"), "kind"))
+        kind_name = exp.func("cdp_kind_name", exp.cast(kind, "text"))
+        source = source.select(exp.alias_(exp.cast(value, "text"), "value"), exp.alias_(kind_name, "kind"))
         source = source.select(exp.alias_(place, "place"))
         return _ranked(source, number, priority)
     source = source.select(exp.alias_(exp.Explode(this=texts), "value"))

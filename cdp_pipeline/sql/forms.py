@@ -13,10 +13,11 @@ A statement says `cdp_hash(...)`; each engine's row here says what that is calle
     cdp_text(jsonb)          the text of a jsonb: of a string its content, of the rest its JSON; JSON null is NULL
     cdp_path_text(jsonb, k…) the text at a path of keys and places
     cdp_path(jsonb, k…)      the jsonb at a path of keys and places
-    cdp_path_kind(jsonb, k…) the kind of what is at a path of keys and places
+    cdp_path_kind(jsonb, k…) the kind of what is at a path of keys and places, in the engine's own words
     cdp_path_texts(jsonb, (k…), …)  text[]: the texts at several paths, taken in one pass
     cdp_paths(jsonb, (k…), …)       jsonb[]: the values at several paths, taken in one pass
-    cdp_path_kinds(jsonb, (k…), …)  text[]: the kinds of the values at several paths, taken in one pass
+    cdp_path_kinds(jsonb, (k…), …)  text[]: the kinds of the values at several paths, in the engine's own words
+    cdp_kind_name(text)             the kind that the engine's own word means
     cdp_digits(text)         its digits
     cdp_whole(text, null)    the text as a whole number of the type of `null`; an error when it is none
     cdp_divide(a, b)         a / b in double precision; division by zero is an error
@@ -93,16 +94,6 @@ def _duckdb_path(function: str) -> Form:
     return fill
 
 
-def _duckdb_path_kind(arguments: Sequence[exp.Expr]) -> exp.Expr:
-    kind = exp.Anonymous(this="json_type", expressions=[arguments[0].copy(), json_path(arguments[1:])])
-    return _template(_DUCKDB_KIND.format(":a"), "duckdb")([kind])
-
-
-def _duckdb_path_kinds(arguments: Sequence[exp.Expr]) -> exp.Expr:
-    kinds = _duckdb_paths("json_type")(arguments)
-    return _template(f"list_transform(:a, lambda k: {_DUCKDB_KIND.format('k')})", "duckdb")([kinds])
-
-
 def _duckdb_paths(function: str) -> Form:
     def fill(arguments: Sequence[exp.Expr]) -> exp.Expr:
         paths = [json_path(keys.expressions) for keys in arguments[1:]]
@@ -172,8 +163,9 @@ FORMS: dict[str, dict[str, Form]] = {
         "cdp_text": _template("json_extract_string(:a, '$')", "duckdb"),
         "cdp_path_text": _duckdb_path("json_extract_string"),
         "cdp_path": _duckdb_path("json_extract"),
-        "cdp_path_kind": _duckdb_path_kind,
-        "cdp_path_kinds": _duckdb_path_kinds,
+        "cdp_path_kind": _duckdb_path("json_type"),
+        "cdp_path_kinds": _duckdb_paths("json_type"),
+        "cdp_kind_name": _template(_DUCKDB_KIND.format("(:a)"), "duckdb"),
         "cdp_path_texts": _duckdb_paths("json_extract_string"),
         "cdp_paths": _duckdb_paths("json_extract"),
         "cdp_whole": _duckdb_whole,

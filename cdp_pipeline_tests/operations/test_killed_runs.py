@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import NamedTuple
 
 import dagster as dg
 import pytest
@@ -14,25 +15,27 @@ from cdp_pipeline_tests.automation.driver import instance_of
 from cdp_pipeline_tests.automation.tiny import Rows, copy_of, published, quick_folder, run_without_dagster, runs
 from cdp_pipeline_tests.operations.children import Child, Moment
 
-# When it dies, and what it has published by then that the project did not have before.
-MOMENTS = {
-    "before its row in cdp.runs": (Moment("runs.start_run"), set()),
-    "while it lands a day, with another landed": (
-        Moment("customer_events.add_winners", 2),
-        {"cdp.customer_events", "customer.events"},
+OF_DAYS = {"cdp.customer_events", "customer.event_identifiers", "customer.identity_graph", "customer.identifiers"}
+
+
+class Death(NamedTuple):
+    """When a run dies, how many events there are by then, and which tables differ from before; None: not looked at."""
+
+    at: Moment
+    events: int
+    changed: set[str] | None
+
+
+DEATHS = {
+    "before its row in cdp.runs": Death(Moment("runs.start_run"), 6, set()),
+    "with a day landed, while it lands another": Death(
+        Moment("customer_events.add_winners", 2), 7, {"cdp.customer_events"}
     ),
-    "right after the events": (
-        Moment("event_identifiers.drop_changed"),
-        {"cdp.customer_events", "customer.events"},
-    ),
-    "while it maps": (
-        Moment("entity_map.record_changes"),
-        {"cdp.customer_events", "customer.event_identifiers", "customer.identity_graph", "customer.identifiers",
-         "customer.events"},
-    ),
-    "while it calculates profiles": (Moment("profiles.insert"), None),
-    "before it says that it is done": (Moment("runs.end_run"), None),
-}  # fmt: skip
+    "right after the events": Death(Moment("event_identifiers.drop_changed"), 8, {"cdp.customer_events"}),
+    "while it maps": Death(Moment("entity_map.record_changes"), 8, OF_DAYS),
+    "while it calculates profiles": Death(Moment("profiles.insert"), 8, None),
+    "before it says that it is done": Death(Moment("runs.end_run"), 8, None),
+}
 
 
 @pytest.fixture(scope="module")
@@ -55,12 +58,12 @@ def statuses(project: Project) -> dict[str, dg.DagsterRunStatus]:
         return {record.run_id: record.status for record in instance.get_runs()}
 
 
-@pytest.mark.parametrize("moment", MOMENTS)
+@pytest.mark.parametrize("death", DEATHS)
 def test_the_next_run_finishes_what_a_killed_one_left(
-    moment: str, project: Project, folder: Path, undisturbed: dict[str, Rows]
+    death: str, project: Project, folder: Path, undisturbed: dict[str, Rows]
 ) -> None:
     before = published(project)
-    at, changed = MOMENTS[moment]
+    at, events, changed = DEATHS[death]
     child = Child(folder, "killed", "run", "--project", str(project.folder), at=at, die=True)
     assert child.end() == -9, child.said
 
@@ -69,6 +72,7 @@ def test_the_next_run_finishes_what_a_killed_one_left(
     assert holder.pid == child.process.pid
     assert statuses(project) == {holder.run: dg.DagsterRunStatus.STARTED}
     now = published(project)
+    assert len(now["cdp.customer_events"]) == events
     if changed is not None:
         assert {name for name in now if now[name] != before[name]} == changed
 
