@@ -1,17 +1,16 @@
 """The command in this process, as its `main` is called, and a tiny project that has run."""
 
 import logging
-import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
+import dagster as dg
 import pytest
 
 from cdp_pipeline.cli import main
 from cdp_pipeline.config.model import Project
-from cdp_pipeline_tests.automation.driver import instance_of
 from cdp_pipeline_tests.automation.tiny import copy_of, quick_folder, run_without_dagster, write_tiny
 
 
@@ -27,7 +26,7 @@ Command: TypeAlias = Callable[..., Answer]
 
 
 @pytest.fixture
-def cdp(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Command]:
+def cdp_on_disk(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Command]:
     """Return the command; nothing that it says goes to a terminal."""
 
     def command(*arguments: object) -> Answer:
@@ -45,13 +44,18 @@ def cdp(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
     logging.getLogger("dagster").setLevel(level)
 
 
+@pytest.fixture
+def cdp(cdp_on_disk: Command, monkeypatch: pytest.MonkeyPatch) -> Command:
+    """Return the command, whose runs Dagster forgets: that halves what a run costs."""
+    monkeypatch.setattr("cdp_pipeline.automation.launch.open_instance", lambda _: dg.DagsterInstance.ephemeral())
+    return cdp_on_disk
+
+
 @pytest.fixture(scope="session")
 def ran_once() -> Iterator[Path]:
-    """Return the folder of a tiny project that has run, with a Dagster home."""
+    """Return the folder of a tiny project that has run."""
     with quick_folder() as folder:
         project = write_tiny(folder / "tiny")
-        with instance_of(project):
-            pass
         run_without_dagster(project)
         yield project.folder
 
@@ -69,7 +73,6 @@ def ran(ran_once: Path, folder: Path) -> Project:
 
 
 @pytest.fixture
-def fresh(ran_once: Path, folder: Path) -> Project:
+def fresh(folder: Path) -> Project:
     """Return a project that never ran."""
-    shutil.copytree(ran_once / ".dagster", folder / "tiny" / ".dagster")
     return write_tiny(folder / "tiny")

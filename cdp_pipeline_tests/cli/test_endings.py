@@ -89,11 +89,9 @@ UNREADABLE = {
     "no zstandard at all": ("events.csv.zst", b"no zstandard"),
     "no Parquet at all": ("events.parquet", b"PAR1 no parquet PAR1"),
 }
-NOT_CAUGHT = pytest.mark.xfail(strict=True, reason="events/validate.py lets pyarrow's error about the newest file pass")
-CASES = [pytest.param(case, marks=NOT_CAUGHT) if "Parquet" in case else case for case in UNREADABLE]
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", UNREADABLE)
 def test_a_file_that_cannot_be_read_ends_the_run_and_is_named(case: str, cdp: Command, fresh: Project) -> None:
     name, content = UNREADABLE[case]
     file = landing_file(fresh.folder, THIRD).with_name(name)

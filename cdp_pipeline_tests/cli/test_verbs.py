@@ -22,7 +22,8 @@ def lines(text: str) -> list[str]:
     return [" ".join(line.split()) for line in text.splitlines()]
 
 
-def test_a_new_project_runs_and_shows_a_person(cdp: Command, folder: Path) -> None:
+def test_a_new_project_runs_and_shows_a_person(cdp_on_disk: Command, folder: Path) -> None:
+    cdp = cdp_on_disk
     place = folder / "my-project"
     made = cdp("init", place)
     assert made.code == 0
@@ -44,6 +45,7 @@ def test_a_new_project_runs_and_shows_a_person(cdp: Command, folder: Path) -> No
         "customer 2 4 7 7 100.0%",
     ]
     assert re.fullmatch(rf"The journey of one customer \(entity {UUID}\)", told[6])
+    assert (place / ".dagster" / "dagster.yaml").exists()
     assert re.fullmatch(rf"Run {UUID} done\. It is in Dagster's UI with its figures and checks\.", told[-1])
     steps = ("customer_events", "customer/event_identifiers", "customer/identity_graph", "customer/entity_map",
              "customer/stitched_events", "customer/profiles", "metrics", "health")  # fmt: skip
