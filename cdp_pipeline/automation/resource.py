@@ -47,8 +47,9 @@ def run_tags(project: Project) -> dict[str, str]:
 def process_mark(pid: int) -> str | None:
     """A process as `pid:start`, so that another one with the same number is told apart; None when there is none."""
     try:
-        stat = Path(f"/proc/{pid}/stat").read_text(encoding="ascii")
-        return f"{pid}:{stat.rpartition(')')[2].split()[19]}"
+        # `pid (name, which may hold anything) state … start …`; a zombie is dead, though nobody has asked how it ended.
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()
+        return None if stat[0] in "ZX" else f"{pid}:{stat[19]}"
     except OSError:
         pass
     try:

@@ -23,7 +23,7 @@ import pyarrow.csv as pacsv
 
 from cdp_pipeline.config.model import Source
 from cdp_pipeline.errors import InputError
-from cdp_pipeline.events.parquet import read_parquet
+from cdp_pipeline.events.parquet import read_parquet, refuse_names
 
 BLOCK_BYTES = 32 << 20
 _BLANK_AT_MOST = 80  # characters of white space; a longer line of nothing else is a broken row
@@ -186,11 +186,9 @@ def csv_header(path: Path) -> list[str]:
         raise InputError(
             f"{path}: its header cannot be read, perhaps for a quote that is never closed ({error})."
         ) from error
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice or not all(names):
-        raise InputError(
-            f"{path}: its header {f'names `{twice[0]}` twice' if twice else 'has a column without a name'}."
-        )
+    if not all(names):
+        raise InputError(f"{path}: its header has a column without a name.")
+    refuse_names(path, names)
     return names
 
 

@@ -1,6 +1,6 @@
 """Parquet files: their columns in types that every engine reads."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -10,6 +10,21 @@ import pyarrow.parquet as pq
 from cdp_pipeline.errors import InputError
 
 ROWS_PER_BATCH = 250_000
+
+
+def refuse_names(path: Path, names: Sequence[str]) -> None:
+    """Refuses columns that would be taken for others.
+
+    Raises:
+        InputError: two names are equal but for their case, which engines do not tell apart, or one is of our own.
+    """
+    folded = [name.lower() for name in names]
+    twice = next((name for name in names if folded.count(name.lower()) > 1), None)
+    if twice is not None:
+        raise InputError(f"{path}: its header names `{twice}` twice (upper and lower case are the same here).")
+    own = next((name for name in names if name.lower().startswith("cdp_")), None)
+    if own is not None:
+        raise InputError(f"{path}: its column `{own}` has a name that is kept for the pipeline (cdp_…). Rename it.")
 
 
 def parquet_columns(path: Path, compression: str | None) -> pa.Table:
@@ -32,6 +47,7 @@ def read_parquet(stream: pa.NativeFile, path: Path) -> Iterator[pa.Table]:
     source = stream if stream.seekable() else pa.BufferReader(stream.read())
     first = 1
     file = pq.ParquetFile(source)
+    refuse_names(path, file.schema_arrow.names)
     for field in file.schema_arrow:
         _check_type(path, field.name, field.type)
     for batch in file.iter_batches(ROWS_PER_BATCH):

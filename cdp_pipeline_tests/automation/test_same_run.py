@@ -2,6 +2,9 @@
 
 import os
 import shutil
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -79,3 +82,11 @@ def test_runs_whose_process_is_gone_are_marked_failed_and_no_others(folder: Path
         dead = fail_dead_runs(instance, project.warehouse_as_written)
         failed = [run.run_id for run in instance.get_runs() if run.status is dg.DagsterRunStatus.FAILURE]
     assert {ids[run] for run in dead} == {ids[run] for run in failed} == {"taken", "gone"}
+
+
+def test_a_zombie_is_no_living_process() -> None:
+    with subprocess.Popen([sys.executable, "-c", ""]) as child:
+        while process_mark(child.pid) is not None:  # it ends, and nobody has asked how yet
+            time.sleep(0.01)
+        assert Path(f"/proc/{child.pid}").exists() or not Path("/proc/self").exists()
+    assert process_mark(child.pid) is None

@@ -99,3 +99,12 @@ def test_a_nested_column_that_the_engine_cannot_read_is_named(tmp_path: Path) ->
     pq.write_table(pa.table({"n": wide}), tmp_path / "a.parquet")
     with pytest.raises(InputError, match=r"a\.parquet.*`n`.*decimal256"):
         list(read_file(tmp_path / "a.parquet"))
+
+
+@pytest.mark.parametrize(("header", "said"), [("Id,id", "names `Id` twice"), ("id,cdp_line", "`cdp_line`")])
+def test_columns_that_would_be_taken_for_others_are_refused(tmp_path: Path, header: str, said: str) -> None:
+    (tmp_path / "a.csv").write_text(f"{header}\n1,2\n")
+    pq.write_table(pa.table({name: ["1"] for name in header.split(",")}), tmp_path / "a.parquet")
+    for name in ("a.csv", "a.parquet"):
+        with pytest.raises(InputError, match=said):
+            list(read_file(tmp_path / name))
