@@ -107,9 +107,9 @@ def copy_of(folder: Path, place: Path) -> Project:
     return load_valid_project(place, {})
 
 
-def run_without_dagster(project: Project) -> None:
+def run_without_dagster(project: Project, run: str = "without Dagster") -> None:
     """Run all stages, with a session's row in `cdp.runs`."""
-    with open_session(project, "without Dagster", lambda holder: None) as session:
+    with open_session(project, run, lambda holder: None) as session:
         session.start("")
         list(run_stages(session.connection, project, session.run))
         session.end("done")

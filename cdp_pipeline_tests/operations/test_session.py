@@ -65,9 +65,9 @@ def test_by_the_clock_now_is_when_the_run_began(never: Project) -> None:
 
 def test_by_arrival_now_is_the_end_of_the_last_landed_day(folder: Path) -> None:
     project = write_tiny(folder / "arrival", TINY.replace("end:", "as_of: arrival\nend:"), {FIRST: DAYS[FIRST]})
-    run_without_dagster(project)
+    run_without_dagster(project, "first")
     project = write_tiny(folder / "arrival", TINY.replace("end:", "as_of: arrival\nend:"), {THIRD: DAYS[THIRD]})
-    run_without_dagster(project)
+    run_without_dagster(project, "second")
     assert moments(project, "cdp", "runs", "as_of") == [
         (datetime(2026, 1, 2, tzinfo=UTC),), (datetime(2026, 1, 4, tzinfo=UTC),)
     ]  # fmt: skip
