@@ -71,7 +71,6 @@ def test_by_arrival_now_is_the_end_of_the_last_landed_day(folder: Path) -> None:
     assert moments(project, "cdp", "runs", "as_of") == [
         (datetime(2026, 1, 2, tzinfo=UTC),), (datetime(2026, 1, 4, tzinfo=UTC),)
     ]  # fmt: skip
-    assert max(moments(project, "customer", "profiles", "valid_at")) == (datetime(2026, 1, 4, tzinfo=UTC),)
 
 
 def test_what_is_due_is_known_without_doing_it(project: Project) -> None:
