@@ -9,6 +9,7 @@ CdpError                     the root; `transient` says whether trying again can
 ├── HealthError              a health check could not run, which says nothing about the data
 └── WarehouseError           the warehouse refused a statement or cannot be reached
     ├── WarehouseBusy        another process holds the writer's lock (transient)
+    ├── WarehouseInterrupted the connection broke, or the server asks for another try (transient)
     ├── SchemaNotOurs        a schema of that name exists and was not made by this project
     └── InvariantError       a stage's result broke an invariant; nothing was published
 """
@@ -85,6 +86,12 @@ class WarehouseError(CdpError):
 
 class WarehouseBusy(WarehouseError):
     """Another process holds the writer's lock."""
+
+    transient = True
+
+
+class WarehouseInterrupted(WarehouseError):
+    """The connection broke, or the server asks for another try; the transaction was rolled back."""
 
     transient = True
 

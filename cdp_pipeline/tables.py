@@ -24,13 +24,24 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """A table: where it stands, what one row means, its columns in order."""
+    """A table: where it stands, what one row means, its columns in order.
+
+    Attributes:
+        scope: `cdp` or `kind`.
+        name: its name.
+        row_means: what one row is.
+        public: whether users may rely on it.
+        daily: whether its rows belong to a day of arrival; a server keeps them apart by it.
+        indexes: the columns by which a server finds a few of its rows, `a, b` for two at once.
+        columns: its columns.
+    """
 
     scope: str
     name: str
     row_means: str
     public: bool = True
     daily: bool = False
+    indexes: tuple[str, ...] = ()
     columns: tuple[Column, ...] = ()
 
     def having(self, columns: str) -> "Table":
@@ -57,7 +68,9 @@ def _columns(text: str) -> tuple[Column, ...]:
     return tuple(columns)
 
 
-CUSTOMER_EVENTS = Table(CDP, "customer_events", "an event, for ever", daily=True).having("""
+CUSTOMER_EVENTS = Table(
+    CDP, "customer_events", "an event, for ever", daily=True, indexes=("event_id", "landed_in", "place")
+).having("""
         event_id uuid: hash of source_id and source_event_id
         source_id text: what the source calls itself: its name, or the value of its `source` expression
         source_event_id text: the id that the source gave the event
@@ -71,7 +84,9 @@ CUSTOMER_EVENTS = Table(CDP, "customer_events", "an event, for ever", daily=True
         +place_row bigint: its row there, from 1
         +landed_in bigint: the number of the landing that brought it
 """)
-REJECTED_EVENTS = Table(CDP, "rejected_events", "a landed row that is no event").having("""
+REJECTED_EVENTS = Table(
+    CDP, "rejected_events", "a landed row that is no event", indexes=("event_id", "place", "arrived_on")
+).having("""
         arrived_on date: the day on which it landed; NULL when the row does not say a readable one
         source_id text: the source of the project file, or what a duplicate calls its source
         location text: file (or table) and row
@@ -118,13 +133,21 @@ LANDED_FILES = Table(
         definition text: hash of the source's definition that read it
         landed_in bigint: the number of the landing that read it
 """)
-LANDED_ROWS = Table(CDP, "landed_rows", "how many rows of a file belong to a day of arrival", public=False).having("""
+LANDED_ROWS = Table(
+    CDP,
+    "landed_rows",
+    "how many rows of a file belong to a day of arrival",
+    public=False,
+    indexes=("place", "arrived_on"),
+).having("""
         source text: the source of the project file
         place text: the file's path in the project, or the table's name and day
         arrived_on date: the day of arrival; NULL for rows that do not say a readable one
         landed_rows bigint: rows that passed the source's `where`, broken ones included
 """)
-REMOVED_EVENTS = Table(CDP, "removed_events", "an event that was taken away or replaced", public=False).having("""
+REMOVED_EVENTS = Table(
+    CDP, "removed_events", "an event that was taken away or replaced", public=False, indexes=("removed_in",)
+).having("""
         event_id uuid: the event
         arrived_on date: the day it was stored under
         removed_in bigint: the number of the landing that took it away
@@ -144,7 +167,9 @@ SCHEMAS = Table(CDP, "schemas", "a schema that this project made", public=False)
         project text: the project's name
 """)
 
-EVENT_IDENTIFIERS = Table(KIND, "event_identifiers", "an event with at least one identifier", daily=True).having("""
+EVENT_IDENTIFIERS = Table(
+    KIND, "event_identifiers", "an event with at least one identifier", daily=True, indexes=("event_id", "changed_in")
+).having("""
         event_id uuid: the event
         arrived_on date: the day on which it landed
         event_time timestamptz: when it happened
@@ -153,20 +178,31 @@ EVENT_IDENTIFIERS = Table(KIND, "event_identifiers", "an event with at least one
         +changed_in bigint: the number of the transaction that wrote the row
 """)
 REMOVED_IDENTIFIERS = Table(
-    KIND, "removed_event_identifiers", "a row of event_identifiers that was taken away or replaced", public=False
+    KIND,
+    "removed_event_identifiers",
+    "a row of event_identifiers that was taken away or replaced",
+    public=False,
+    indexes=("removed_in",),
 ).having("""
         event_id uuid: the event
         arrived_on date: the day it was stored under
         identifier_ids uuid[]: what it held
         removed_in bigint: the number of the transaction that took it away
 """)
-IDENTIFIER_VALUES = Table(KIND, "identifier_values", "the value behind an identifier_id", public=False).having("""
+IDENTIFIER_VALUES = Table(
+    KIND, "identifier_values", "the value behind an identifier_id", public=False, indexes=("identifier_id",)
+).having("""
         identifier_id uuid: hash of type and value
         identifier_type text: such as email
         value text: normalised
 """)
 IDENTIFIER_SIGHTINGS = Table(
-    KIND, "identifier_sightings", "an identifier on a day of arrival", public=False, daily=True
+    KIND,
+    "identifier_sightings",
+    "an identifier on a day of arrival",
+    public=False,
+    daily=True,
+    indexes=("identifier_id",),
 ).having("""
         arrived_on date: the day of arrival
         identifier_id uuid: the identifier
@@ -175,7 +211,7 @@ IDENTIFIER_SIGHTINGS = Table(
         events bigint: in how many events
         first_event_id uuid: the earliest event
 """)
-IDENTIFIERS = Table(KIND, "identifiers", "an identifier in use").having("""
+IDENTIFIERS = Table(KIND, "identifiers", "an identifier in use", indexes=("identifier_id",)).having("""
         identifier_id uuid: hash of type and value
         identifier_type text: such as email
         value text: normalised
@@ -186,7 +222,11 @@ IDENTIFIERS = Table(KIND, "identifiers", "an identifier in use").having("""
         +first_event_id uuid: the earliest event
 """)
 IDENTITY_GRAPH = Table(
-    KIND, "identity_graph", "a link: two identifiers seen together, per day of arrival", daily=True
+    KIND,
+    "identity_graph",
+    "a link: two identifiers seen together, per day of arrival",
+    daily=True,
+    indexes=("identifier_id, other_id",),
 ).having("""
         arrived_on date: the day of arrival
         identifier_id uuid: the more important end
@@ -203,7 +243,9 @@ TOUCHED_IDENTIFIERS = Table(
         identifier_id uuid: the identifier
         trigger_event_id uuid: the event that caused it, where there is one
 """)
-ENTITIES = Table(KIND, "entities", "an entity id ever issued (the registry)").having("""
+ENTITIES = Table(
+    KIND, "entities", "an entity id ever issued (the registry)", indexes=("entity_id", "key_id", "founder_id")
+).having("""
         entity_id uuid: hash of kind, founder and ordinal
         key_id uuid: the identifier that it follows; NULL: retired
         founder_id uuid: the identifier that it was issued for
@@ -211,13 +253,15 @@ ENTITIES = Table(KIND, "entities", "an entity id ever issued (the registry)").ha
         issued_in bigint: an increasing number
         erased_at timestamptz: when the person was erased
 """)
-ENTITY_MAP = Table(KIND, "entity_map", "whose an identifier is, and when").having("""
+ENTITY_MAP = Table(
+    KIND, "entity_map", "whose an identifier is, and when", indexes=("identifier_id", "entity_id")
+).having("""
         identifier_id uuid: the identifier
         valid_from timestamptz: from when, included; NULL: always
         valid_to timestamptz: until when, excluded; NULL: for ever
         entity_id uuid: the entity
 """)
-ENTITY_CHANGES = Table(KIND, "entity_changes", "one change of the map").having("""
+ENTITY_CHANGES = Table(KIND, "entity_changes", "one change of the map", indexes=("change_id",)).having("""
         change_id bigint: an increasing number
         run text: the run that published it
         identifier_id uuid: the identifier that changed hands
@@ -230,7 +274,12 @@ ENTITY_CHANGES = Table(KIND, "entity_changes", "one change of the map").having("
         trigger_event_id uuid: the event that caused it, where there is one
         changed_at timestamptz: when it was published
 """)
-STITCHED_EVENTS = Table(KIND, "stitched_events", "an event and whose it is now").having("""
+STITCHED_EVENTS = Table(
+    KIND,
+    "stitched_events",
+    "an event and whose it is now",
+    indexes=("event_id", "anchor_id", "entity_id", "stitched"),
+).having("""
         event_id uuid: the event
         arrived_on date: the day on which it landed
         event_time timestamptz: when it happened
@@ -279,7 +328,9 @@ ATTRIBUTES = Table(KIND, "attributes", "an attribute of an entity, long").having
         value jsonb: its value
         calculated timestamptz: when it was calculated
 """)
-PROFILES = Table(KIND, "profiles", "an entity, one typed column per shown attribute").having("""
+PROFILES = Table(
+    KIND, "profiles", "an entity, one typed column per shown attribute", indexes=("entity_id", "calculated", "modified")
+).having("""
         entity_id uuid: the entity
         person_key text: the value of the entity's key identifier
         calculated timestamptz: when it was last calculated; set it to NULL to have it done again

@@ -57,7 +57,7 @@ def _failing_event(fetch: _Fetch, plan: Plan, _: Calculation) -> tuple[str, str]
         return None
     source, placed = with_places(SQL["owned_events"].tree, trees)
     event_id = exp.column("event_id", table="f")
-    failing = exp.select(exp.Min(this=event_id)).from_(source).where(exp.or_(*(_fails(tree) for tree in placed)))
+    failing = exp.select(exp.func("cdp_any", event_id)).from_(source).where(exp.or_(*(_fails(tree) for tree in placed)))
     event = fetch(named("failing_event", failing))[0][0]
     if event is None:
         return None
@@ -74,7 +74,7 @@ def _failing_entity(fetch: _Fetch, plan: Plan, calculation: Calculation) -> tupl
     except WarehouseError as error:
         return "over all events of an entity", first_line(error)
     entity_id = exp.column("entity_id", table="v")
-    failing = exp.select(exp.Min(this=entity_id)).from_(aggregates.subquery("v")).where(_fails(calculation.tree))
+    failing = exp.select(exp.func("cdp_any", entity_id)).from_(aggregates.subquery("v")).where(_fails(calculation.tree))
     entity = fetch(named("failing_entity", failing))[0][0]
     if entity is None:
         return None
@@ -86,7 +86,8 @@ def _failing_entity(fetch: _Fetch, plan: Plan, calculation: Calculation) -> tupl
 def _fails(tree: exp.Expr) -> exp.Expr:
     """True where working out the tree is an error."""
     one, zero = exp.Literal.number(1), exp.Literal.number(0)
-    tried = exp.func("cdp_try", exp.Case().when(tree.copy().is_(exp.null()), zero).else_(one))
+    known = exp.Case().when(tree.copy().is_(exp.null()), zero).else_(one)
+    tried = exp.func("cdp_try", known, exp.cast(exp.null(), "integer"))
     return tried.is_(exp.null())
 
 

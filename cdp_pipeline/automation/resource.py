@@ -6,6 +6,7 @@ the UI shows no run that will never end.
 """
 
 import os
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -19,6 +20,7 @@ from cdp_pipeline.operations.session import Session, open_session
 from cdp_pipeline.warehouse.lock import Holder
 
 PROCESS_TAG = "cdp/process"
+HOST_TAG = "cdp/host"
 WAREHOUSE_TAG = "cdp/warehouse"
 _UNFINISHED = [
     dg.DagsterRunStatus.NOT_STARTED,
@@ -41,7 +43,11 @@ def telling(tell: Callable[[str], None]) -> Iterator[None]:
 
 def run_tags(project: Project) -> dict[str, str]:
     """What marks a run of this process on the project's warehouse."""
-    return {PROCESS_TAG: process_mark(os.getpid()) or "", WAREHOUSE_TAG: project.warehouse_as_written}
+    return {
+        PROCESS_TAG: process_mark(os.getpid()) or "",
+        HOST_TAG: socket.gethostname(),
+        WAREHOUSE_TAG: project.warehouse_name,
+    }
 
 
 def process_mark(pid: int) -> str | None:
@@ -60,8 +66,11 @@ def process_mark(pid: int) -> str | None:
 
 
 def fail_dead_runs(instance: dg.DagsterInstance, warehouse: str) -> list[str]:
-    """Marks as failed the unfinished runs on a warehouse whose process is gone, and returns their ids."""
-    filters = dg.RunsFilter(statuses=_UNFINISHED, tags={WAREHOUSE_TAG: warehouse})
+    """Marks as failed the unfinished runs on a warehouse whose process is gone, and returns their ids.
+
+    Only this host's processes can be looked at; a run on another host is left to Dagster's own run monitoring.
+    """
+    filters = dg.RunsFilter(statuses=_UNFINISHED, tags={WAREHOUSE_TAG: warehouse, HOST_TAG: socket.gethostname()})
     dead = []
     for run in instance.get_runs(filters=filters):
         mark = run.tags.get(PROCESS_TAG, "0:")
@@ -90,8 +99,8 @@ def warehouse_resource(project: Project) -> dg.ResourceDefinition:
             if tell is not None:
                 tell(message)
 
-        with open_session(project, run.run_id, waiting) as session:
-            for dead in fail_dead_runs(instance, project.warehouse_as_written):
+        with open_session(project, run.run_id, waiting, job=run.job_name) as session:
+            for dead in fail_dead_runs(instance, project.warehouse_name):
                 log.warning("Run %s died without a word; it is marked as failed.", dead)
             session.start(_days(run))
             try:

@@ -21,6 +21,12 @@ RESERVED_PREFIX = "pg_"
 # Schemas that every warehouse has already; `cdp` is ours, so only the shared tables may stand there.
 RESERVED_SCHEMAS = ("raw", "public", "main", "information_schema")
 
+_WAREHOUSES = ("duckdb", "postgresql")
+_ACCEPTED_WAREHOUSES = (
+    "Write duckdb:///warehouse.duckdb (beside the project file), duckdb:////an/absolute/path.duckdb, or "
+    "postgresql://user@host/database."
+)
+
 Scalar = str | int | float | bool | None
 
 
@@ -127,15 +133,23 @@ def _check_scalar(value: object) -> object:
 
 def _check_warehouse(url: str) -> str:
     """Refuse what is no warehouse, without a word of the value, for it may hold a password."""
-    scheme, separator, path = url.partition(":///")
-    accepted = "Write duckdb:///warehouse.duckdb (beside the project file) or duckdb:////an/absolute/path.duckdb."
-    if not separator or scheme != "duckdb":
-        refuse("is not a warehouse that this release knows.", accepted)
-    if not path.strip() or "\n" in path or "\0" in path:
-        refuse("names no file for the warehouse.", accepted)
-    if path == ":memory:":
-        refuse("a warehouse in memory would be empty again at the end of each run.", accepted)
+    scheme, separator, rest = url.partition("://")
+    if not separator or scheme not in _WAREHOUSES or (scheme == "duckdb" and not rest.startswith("/")):
+        refuse("is not a warehouse that this release knows.", _ACCEPTED_WAREHOUSES)
+    if "\n" in url or "\0" in url:
+        refuse("is of several lines.", _ACCEPTED_WAREHOUSES)
+    if scheme == "duckdb":
+        _check_file(rest.removeprefix("/"))
+    elif not rest.partition("?")[0].partition("/")[2].strip():
+        refuse("names no database.", _ACCEPTED_WAREHOUSES)
     return url
+
+
+def _check_file(path: str) -> None:
+    if not path.strip():
+        refuse("names no file for the warehouse.", _ACCEPTED_WAREHOUSES)
+    if path == ":memory:":
+        refuse("a warehouse in memory would be empty again at the end of each run.", _ACCEPTED_WAREHOUSES)
 
 
 def one_of(names: Sequence[str]) -> str:

@@ -7,6 +7,7 @@ and error messages show. Keys of the contract that a later release will bring ar
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -230,8 +231,9 @@ class Project(Section):
     folder: Path = Field(description="The project's folder, absolute.")
     warehouse: Warehouse = Field(
         repr=False,
-        description="The warehouse, such as duckdb:///warehouse.duckdb (relative to the project's folder). ${NAME} "
-        "stands for an environment variable, ${file:path} for what a file holds.",
+        description="The warehouse: duckdb:///warehouse.duckdb (relative to the project's folder), or "
+        "postgresql://user@host/database. ${NAME} stands for an environment variable, ${file:path} for what a file "
+        "holds.",
     )
     warehouse_as_written: str = Field(default="", repr=False, description="The warehouse before ${…} was filled in.")
     start: Day = Field(description="The first day of arrival.")
@@ -267,6 +269,16 @@ class Project(Section):
         return ProjectError(written, message, file=location.file, line=location.line, hint=hint)
 
     @property
+    def engine(self) -> str:
+        """Return the name of the warehouse's engine: duckdb or postgresql."""
+        return self.warehouse.partition(":")[0]
+
+    @property
+    def warehouse_name(self) -> str:
+        """Return the warehouse as a log may show it: as it was written, without a password."""
+        return re.sub(r"(?<=://)([^/@]*?):[^/]*@", r"\1@", self.warehouse_as_written).partition("?")[0]
+
+    @property
     def project_hash(self) -> str:
         """SHA-256 of what the user wrote: the same for other comments, other files and other secrets."""
         written = self.model_dump(
@@ -275,6 +287,6 @@ class Project(Section):
             exclude_defaults=True,
             exclude={"folder", "locations", "warehouse", "warehouse_as_written"},
         )
-        written["warehouse"] = self.warehouse_as_written
+        written["warehouse"] = self.warehouse_name
         canonical = json.dumps(written, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()

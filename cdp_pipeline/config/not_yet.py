@@ -43,12 +43,6 @@ _ONE_VALUE = "Remove it; each value counts once, as it is."
 
 NOT_YET = (
     NotYet("automation", "Remove it, and start `cdp run` from a scheduler such as cron."),
-    NotYet(
-        "warehouse",
-        "Use DuckDB for now, such as duckdb:///warehouse.duckdb.",
-        values=r"postgres(ql)?(\+\w+)?:.*",
-        what="A warehouse on PostgreSQL",
-    ),
     NotYet(_SOURCE + "mode", "Remove it; every source appends: the first sighting of an id wins."),
     NotYet(_SOURCE + "deleted", "Remove it; an event that has landed stays."),
     NotYet(_IDENTIFIER + "max_per_entity", _GROUPS),

@@ -55,7 +55,8 @@ def _failing_event(
 ) -> tuple[str, str] | None:
     """An event for which the tree is an error, as `event_id (source, id)`, and what the engine says."""
     one, zero = exp.Literal.number(1), exp.Literal.number(0)
-    tried = exp.func("cdp_try", exp.Case().when(tree.copy().is_(exp.null()), zero).else_(one))
+    known = exp.Case().when(tree.copy().is_(exp.null()), zero).else_(one)
+    tried = exp.func("cdp_try", known, exp.cast(exp.null(), "integer"))
     fails = exp.Case().when(condition.copy(), tried.is_(exp.null())).else_(exp.false())
     rows = connection.fetch(SQL["failing_event"].bind(spec.schemas, fails=fails))
     if not rows:

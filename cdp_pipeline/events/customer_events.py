@@ -181,6 +181,7 @@ def _decide(work: Work) -> None:
 
 def _publish(work: Work, project: Project, days: Days | None, group: list[Reading]) -> None:
     number = work.number
+    work.connection.open_days(day for (day,) in work.fetch(SQL["landed_days"]))
     removed = work.run(SQL["log_removed"], number=number)
     work.run(SQL["remove_events"])
     work.run(SQL["move_places"])

@@ -102,6 +102,9 @@ from contest as c
 where c.event_id = e.event_id and c.rank = 1 and (c.place <> e.place or c.place_row <> e.place_row)
     and e.event_id in (select u.event_id from unchanged as u)
 
+-- name: landed_days
+select distinct l.arrived_on from landed as l where l.reason is null
+
 -- name: log_removed
 insert into cdp.removed_events (event_id, arrived_on, removed_in)
 select e.event_id, e.arrived_on, :number

@@ -180,7 +180,7 @@ def table_shape(connection: Connection, source: Source) -> Shape:
         InputError: there is no such table.
     """
     table = sqlglot.parse_one(source.table or "", into=exp.Table, read="postgres")
-    columns = connection.columns_of(table.db or "main", table.name)
+    columns = connection.columns_of(table.db or connection.default_schema, table.name)
     if columns is None:
         raise InputError(
             f"sources.{source.name}.table: the warehouse has no table {source.table}. Check the name, or load it first."
@@ -208,4 +208,5 @@ def table_trees(connection: Connection, source: Source, shape: Shape) -> dict[st
         moment = exp.func("cdp_try_time", exp.cast(moment, "text"))
     day = exp.cast(exp.cast(moment, "timestamptz"), "date")
     passes = exp.true() if source.where is None else bind(source.where, shape, missing=False)
-    return {"source_table": table, "day": day, "row": whole_row(shape), "passes": exp.func("cdp_try", passes)}
+    passes = exp.func("cdp_try", passes, exp.cast(exp.null(), "boolean"))
+    return {"source_table": table, "day": day, "row": whole_row(shape), "passes": passes}

@@ -25,6 +25,7 @@ OWN_COLUMNS = ("cdp_place_row", "cdp_read_problem", "cdp_broken", "cdp_line")
 DEFAULT_VERSION = "1-0-0"
 
 _ROW = exp.column("cdp_row", table="f")
+_TYPES = {"arrived_on": "date", "event_time": "timestamptz", "payload": "jsonb", "passes": "boolean"}
 
 
 @dataclass(frozen=True)
@@ -124,9 +125,9 @@ def land_statement(connection: Connection, source: Source, shape: Shape, *, miss
     hoisted = hoist_paths(list(trees.values()), _ROW, "cdp")
     lists = dict(hoisted.lists)
     places = {
-        "texts": _on_g(lists.get("cdp_texts", exp.null())),
-        "jsons": _on_g(lists.get("cdp_jsons", exp.null())),
-        "row": _parsed_line() if shape.lines else exp.null(),
+        "texts": _on_g(lists.get("cdp_texts", exp.cast(exp.null(), "text[]"))),
+        "jsons": _on_g(lists.get("cdp_jsons", exp.cast(exp.null(), "jsonb[]"))),
+        "row": _parsed_line() if shape.lines else exp.cast(exp.null(), "jsonb"),
         "lines": exp.true() if shape.lines else exp.false(),
         "raw": _raw(shape),
     }
@@ -141,7 +142,7 @@ def land_statement(connection: Connection, source: Source, shape: Shape, *, miss
     if source.arrived_at is not None:
         trees["arrived_on"] = exp.cast(typed.as_time(trees["arrived_on"]), "date")
     trees["payload"] = typed.as_payload(trees["payload"])
-    trees = {name: _forgiving(tree) for name, tree in trees.items()}
+    trees = {name: _forgiving(tree, _TYPES.get(name, "text")) for name, tree in trees.items()}
     bound = SQL["land_batch"].bind({}, **trees, **places)
     digest = hashlib.sha256(bound.tree.sql().encode()).hexdigest()[:16]
     return Statement(f"{bound.name}.{source.name}.{digest}", bound.tree)
@@ -199,14 +200,16 @@ def _on_g(tree: exp.Expr) -> exp.Expr:
     )
 
 
-def _forgiving(tree: exp.Expr) -> exp.Expr:
-    """The tree, or NULL where it is an error for a row; only where it can be one."""
+def _forgiving(tree: exp.Expr, type_: str) -> exp.Expr:
+    """The tree, of this type, or NULL where it is an error for a row; only where it can be one."""
     casts = any(
         node.to.this is not exp.DType.TEXT and not isinstance(node.this, exp.Placeholder)
         for node in tree.find_all(exp.Cast)
     )
     calls = any(node.name.lower() in ("cdp_whole", "cdp_divide") for node in tree.find_all(exp.Anonymous))
-    return exp.func("cdp_try", tree) if casts or calls or tree.find(exp.Add, exp.Sub, exp.Mul, exp.Substring) else tree
+    if not (casts or calls or tree.find(exp.Add, exp.Sub, exp.Mul, exp.Substring)):
+        return tree
+    return exp.func("cdp_try", tree, exp.cast(exp.null(), type_))
 
 
 class _Typed:

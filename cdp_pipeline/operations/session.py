@@ -7,13 +7,12 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, time, timedelta
-from pathlib import Path
 
 from cdp_pipeline.config.model import Project
 from cdp_pipeline.sql.statements import Statements
 from cdp_pipeline.warehouse.base import Connection
-from cdp_pipeline.warehouse.duckdb import DuckDBConnection
-from cdp_pipeline.warehouse.lock import Holder, writer_lock
+from cdp_pipeline.warehouse.lock import Claim, Holder
+from cdp_pipeline.warehouse.opening import hold_warehouse
 from cdp_pipeline.warehouse.stage import Run
 
 SQL = Statements(__package__, "runs.sql")
@@ -73,35 +72,22 @@ class Session:
             self.connection.run(SQL["end_run"].bind(self._schemas), **values)
 
 
-def warehouse_path(project: Project) -> Path:
-    """The DuckDB file of a project."""
-    return (project.folder / project.warehouse.removeprefix("duckdb:///")).resolve()
-
-
-def lock_path(project: Project) -> Path:
-    """The file of a warehouse's writer's lock, beside the warehouse."""
-    path = warehouse_path(project)
-    return path.with_name(path.name + ".lock")
-
-
 @contextmanager
-def open_session(project: Project, run: str, waiting: Waiting) -> Iterator[Session]:
+def open_session(project: Project, run: str, waiting: Waiting, *, job: str = "") -> Iterator[Session]:
     """Takes the lock, opens the warehouse and makes what is not there yet.
 
     Args:
         project: the project.
         run: the run's id, which a waiter sees.
         waiting: told who holds the lock, when somebody does.
+        job: the job that the run is of, which a server's list of sessions shows.
 
     Raises:
         WarehouseBusy: a process that does not know the lock has the file open.
+        WarehouseError: the warehouse cannot be opened.
         SchemaNotOurs: a schema of ours would take the place of somebody else's.
     """
-    with writer_lock(lock_path(project), run, waiting):
-        connection = DuckDBConnection(warehouse_path(project))
-        try:
-            kinds = [entity.schema_name for entity in project.entities.values()]
-            connection.set_up(project.name, project.schema_name, kinds)
-            yield Session(connection, project, run, datetime.now(UTC))
-        finally:
-            connection.close()
+    with hold_warehouse(project.warehouse, project.folder, Claim(project.schema_name, job, run, waiting)) as connection:
+        kinds = [entity.schema_name for entity in project.entities.values()]
+        connection.set_up(project.name, project.schema_name, kinds)
+        yield Session(connection, project, run, datetime.now(UTC))

@@ -5,8 +5,9 @@ shared. Every session's time zone is UTC.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import date
 from typing import Any, ClassVar
 
 import pyarrow as pa
@@ -27,9 +28,11 @@ class Connection(ABC):
 
     Attributes:
         dialect: the engine's name in sqlglot and in the table of forms.
+        default_schema: where a source table stands whose schema is not named.
     """
 
     dialect: ClassVar[str]
+    default_schema: ClassVar[str]
     _rendered: ClassVar[dict[tuple[object, ...], str]] = {}
 
     @abstractmethod
@@ -90,22 +93,29 @@ class Connection(ABC):
 
     def run(self, statement: Statement, **values: Any) -> int:
         """Runs a statement and returns how many rows it wrote, or -1 where the engine does not tell."""
-        return self.run_text(self.render(statement), values, statement.name)
+        return self.run_text(self.prepare(statement), values, statement.name)
 
     def fetch(self, statement: Statement, **values: Any) -> list[Row]:
         """Runs a query and returns all its rows."""
-        return self.fetch_text(self.render(statement), values, statement.name)
+        return self.fetch_text(self.prepare(statement), values, statement.name)
 
     def fetch_arrow(self, statement: Statement, **values: Any) -> pa.Table:
         """Runs a query and returns all its rows as an Arrow table."""
-        return self.fetch_arrow_text(self.render(statement), values, statement.name)
+        return self.fetch_arrow_text(self.prepare(statement), values, statement.name)
 
     def describe(self, statement: Statement) -> list[tuple[str, str]]:
         """The names and the engine's own type names of a query's columns, without running it."""
-        return self.describe_text(self.render(statement))
+        return self.describe_text(self.prepare(statement))
+
+    def prepare(self, statement: Statement) -> str:
+        """The statement's text, to be run now: whatever it needs of the session is there."""
+        return self.render(statement)
+
+    def open_days(self, days: Iterable[date]) -> None:
+        """Makes room for rows of these days of arrival, where an engine keeps days apart."""
 
     def create(self, table: Table, schema: str) -> None:
-        """Makes the table if it is not there."""
+        """Makes the table, with what helps to find its rows, if it is not there."""
         self.run(Statement(f"create.{table.name}", create_table(table, schema), cached=False))
 
     def set_up(self, project: str, shared: str, kinds: Sequence[str]) -> None:

@@ -38,6 +38,7 @@ class DuckDBConnection(Connection):
     """A connection to one DuckDB file."""
 
     dialect: ClassVar[str] = "duckdb"
+    default_schema: ClassVar[str] = "main"
 
     def __init__(self, path: Path, *, memory_limit: str = MEMORY_LIMIT) -> None:
         """Opens the file, and makes it if it is not there.

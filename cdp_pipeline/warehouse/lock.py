@@ -1,6 +1,6 @@
 """The writer's lock: one run at a time for each warehouse, freed by the kernel when its holder dies.
 
-The lock is `flock` on a file beside the DuckDB file. Its text names the holder, for those who wait; the text of a dead
+On DuckDB the lock is `flock` on a file beside the DuckDB file. Its text names the holder, for those who wait; the text of a dead
 holder stays until the next one writes its own, and says which run has to be marked as failed.
 """
 
@@ -27,6 +27,16 @@ class Holder:
 
     def __str__(self) -> str:
         return f"process {self.pid}, run {self.run}, since {self.since}"
+
+
+@dataclass(frozen=True)
+class Claim:
+    """Who asks for the warehouse: for which shared schema, by which job and run, and who is told when it has to wait."""
+
+    schema: str
+    job: str
+    run: str
+    waiting: Callable[[Holder | None], None]
 
 
 def read_holder(path: Path) -> Holder | None:

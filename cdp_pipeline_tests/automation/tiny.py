@@ -19,12 +19,13 @@ from sqlglot import exp
 from cdp_pipeline import tables
 from cdp_pipeline.config.model import Project
 from cdp_pipeline.operations.pipeline import run_stages
-from cdp_pipeline.operations.session import open_session, warehouse_path
+from cdp_pipeline.operations.session import open_session
 from cdp_pipeline.sql.statements import from_tree, statement
 from cdp_pipeline.tables import Table
 from cdp_pipeline.validation import load_valid_project
 from cdp_pipeline.warehouse.base import Connection
 from cdp_pipeline.warehouse.duckdb import DuckDBConnection
+from cdp_pipeline.warehouse.opening import duckdb_path
 
 TINY = """\
 name: tiny
@@ -118,7 +119,7 @@ def run_without_dagster(project: Project, run: str = "without Dagster") -> None:
 @contextmanager
 def open_tables(project: Project) -> Iterator[Connection]:
     """Open a project's warehouse past the lock: the one place that names an engine."""
-    connection = DuckDBConnection(warehouse_path(project))
+    connection = DuckDBConnection(duckdb_path(project.warehouse, project.folder))
     try:
         yield connection
     finally:

@@ -10,8 +10,8 @@ import pytest
 from sqlglot import exp
 
 from cdp_pipeline.config.model import Project
-from cdp_pipeline.operations.session import warehouse_path
 from cdp_pipeline.sql.statements import from_tree
+from cdp_pipeline.warehouse.opening import duckdb_path
 from cdp_pipeline_tests.automation.processes import run
 from cdp_pipeline_tests.automation.tiny import FIRST, THIRD, every_row, land, landing_file, open_tables, row, runs
 from cdp_pipeline_tests.cli.conftest import Command
@@ -58,13 +58,13 @@ def test_wrong_usage_ends_with_2_and_says_what_can_be(
     case: str, cdp: Command, ran: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(ran.folder)
-    before = warehouse_path(ran).stat()
+    before = duckdb_path(ran.warehouse, ran.folder).stat()
     answer = cdp(*USAGE[case].words)
     assert answer.code == 2
     assert USAGE[case].said in answer.out + answer.err
     assert "Traceback" not in answer.err
     assert (answer.out == "") is (case != "no verb")
-    assert warehouse_path(ran).stat().st_size == before.st_size
+    assert duckdb_path(ran.warehouse, ran.folder).stat().st_size == before.st_size
 
 
 def test_days_that_have_not_come_cannot_be_replaced(cdp: Command, ran: Project) -> None:
@@ -127,7 +127,7 @@ def test_a_warehouse_that_somebody_has_open_is_told(cdp: Command, ran: Project) 
     program = (
         "import duckdb, sys; connection = duckdb.connect(sys.argv[1]); print('open', flush=True); sys.stdin.read()"
     )
-    command = [sys.executable, "-c", program, str(warehouse_path(ran))]
+    command = [sys.executable, "-c", program, str(duckdb_path(ran.warehouse, ran.folder))]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
         assert other.stdout is not None
         assert other.stdout.readline() == b"open\n"

@@ -9,8 +9,8 @@ import pytest
 
 from cdp_pipeline.automation.main_run import RunReport, run_main
 from cdp_pipeline.config.model import Project
-from cdp_pipeline.operations.session import lock_path
 from cdp_pipeline.warehouse.lock import read_holder
+from cdp_pipeline.warehouse.opening import lock_path
 from cdp_pipeline_tests.automation.driver import instance_of
 from cdp_pipeline_tests.automation.tiny import Rows, copy_of, published, quick_folder, run_without_dagster, runs
 from cdp_pipeline_tests.operations.children import Child, Moment
@@ -67,7 +67,7 @@ def test_the_next_run_finishes_what_a_killed_one_left(
     child = Child(folder, "killed", "run", "--project", str(project.folder), at=at, die=True)
     assert child.end() == -9, child.said
 
-    holder = read_holder(lock_path(project))
+    holder = read_holder(lock_path(project.warehouse, project.folder))
     assert holder is not None
     assert holder.pid == child.process.pid
     assert statuses(project) == {holder.run: dg.DagsterRunStatus.STARTED}
@@ -87,7 +87,7 @@ def test_the_next_run_finishes_what_a_killed_one_left(
     }
     killed = [] if at.statement == "runs.start_run" else [(holder.run, "", "failed")]
     assert runs(project)[1:] == [*killed, (report.run, "", "done")]
-    assert read_holder(lock_path(project)) is None
+    assert read_holder(lock_path(project.warehouse, project.folder)) is None
     assert run_now(project)[0].run is None
 
 
@@ -99,7 +99,7 @@ def test_whoever_waits_goes_on_when_the_holder_is_killed(
     holder.wait_until_reached()
     waiter = Child(folder, "waiter", *words)
     waiter.wait_until_it_says("Waiting for the warehouse")
-    named = read_holder(lock_path(project))
+    named = read_holder(lock_path(project.warehouse, project.folder))
     assert named is not None
     assert f"which is held by process {holder.process.pid}, run {named.run}, since " in waiter.said
     holder.kill()

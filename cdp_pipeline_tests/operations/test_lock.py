@@ -11,8 +11,8 @@ import pytest
 from cdp_pipeline.automation.launch import launch
 from cdp_pipeline.config.model import Project
 from cdp_pipeline.events.landing import Days
-from cdp_pipeline.operations.session import lock_path
 from cdp_pipeline.warehouse.lock import Holder, read_holder, writer_lock
+from cdp_pipeline.warehouse.opening import lock_path
 from cdp_pipeline_tests.automation.tiny import THIRD
 
 _FORK = multiprocessing.get_context("forkserver")
@@ -102,7 +102,7 @@ def test_a_text_that_names_nobody_is_no_holder(text: str, tmp_path: Path) -> Non
 def test_a_dagster_run_that_has_to_wait_tells_the_terminal_too(project: Project, folder: Path) -> None:
     """Between the look for work and the run, somebody else took the lock."""
     go = folder / "go"
-    holder = start_holder(lock_path(project), "another-run", go)
+    holder = start_holder(lock_path(project.warehouse, project.folder), "another-run", go)
     told = []
 
     def tell(message: str) -> None:

@@ -1,0 +1,307 @@
+"""PostgreSQL: a shared server, several readers, one writer.
+
+A run is one session, which holds the writer's lock. A stage's transaction sees one state of the database from its first
+statement on (repeatable read). When the session breaks, the next transaction opens another one and takes the lock again;
+what was open was rolled back by the server.
+
+The planner knows nothing of a table that was just filled. So whatever a statement wrote is analysed before the next one
+reads it; the server's autovacuum does so only between transactions.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from datetime import date, timedelta
+from typing import Any, ClassVar
+
+import psycopg
+import pyarrow as pa
+from typing_extensions import override
+
+from cdp_pipeline import tables
+from cdp_pipeline.sql.postgres import Rendered, render
+from cdp_pipeline.sql.statements import Statement
+from cdp_pipeline.tables import Table
+from cdp_pipeline.warehouse.base import Connection, Row, create_table
+from cdp_pipeline.warehouse.lock import Claim
+from cdp_pipeline.warehouse.postgres_errors import is_lost, translated
+from cdp_pipeline.warehouse.postgres_load import as_csv, postgres_type
+from cdp_pipeline.warehouse.postgres_session import make_engine, open_connection, patiently, take_lock
+
+_MANY_ROWS = 1_000
+_SHARE = 0.2  # of a table that is written before it is analysed again
+_WRITES = re.compile(r'^(?:WITH .*?)?(?:INSERT INTO|CREATE TEMPORARY TABLE|UPDATE|MERGE INTO) ((?:"?\w+"?\.)?"?\w+"?)')
+_COLUMNS = """
+SELECT a.attname, format_type(a.atttypid, a.atttypmod)
+from pg_attribute as a
+join pg_class as c on c.oid = a.attrelid
+join pg_namespace as n on n.oid = c.relnamespace
+where n.nspname = %(schema)s and c.relname = %(table)s and a.attnum > 0 and not a.attisdropped
+    and c.relkind in ('r', 'p', 'v', 'm', 'f')
+order by a.attnum
+"""
+_MONTHS = """
+SELECT c.relname FROM pg_inherits AS i
+JOIN pg_class AS c ON c.oid = i.inhrelid
+WHERE i.inhparent = to_regclass(format('%%I.%%I', cast(%(schema)s AS text), cast(%(table)s AS text)))
+"""
+_PARTITIONS = """
+SELECT c.relname from pg_class as c join pg_namespace as n on n.oid = c.relnamespace
+where n.nspname = %(schema)s and c.relname = ANY(%(names)s)
+"""
+
+
+class PostgresConnection(Connection):
+    """A session of a PostgreSQL server that holds the writer's lock."""
+
+    dialect: ClassVar[str] = "postgres"
+    default_schema: ClassVar[str] = "public"
+    _texts: ClassVar[dict[tuple[object, ...], Rendered]] = {}
+
+    def __init__(self, url: str, claim: Claim) -> None:
+        """Connects and takes the lock, however long that takes.
+
+        Raises:
+            WarehouseError: there is no such server, database or role, or it will not do.
+        """
+        self._claim = claim
+        self._engine = make_engine(url, claim)
+        self._pooled: Any = None
+        self._functions: set[str] = set()
+        self._written: dict[str, int] = {}
+        self._known: dict[str, float] = {}
+        self._types: dict[tuple[int, int], str] = {}
+        self._daily: list[tuple[str, str]] = []
+        self._within = False
+        self._connect()
+
+    @property
+    def driver(self) -> psycopg.Connection[Any]:
+        """Psycopg's own connection."""
+        connection: psycopg.Connection[Any] = self._pooled.driver_connection
+        return connection
+
+    def _connect(self) -> None:
+        self._pooled = open_connection(self._engine)
+        self._functions.clear()
+        self._written.clear()
+        try:
+            take_lock(self.driver, self._claim)
+        except psycopg.Error as error:
+            raise translated(error, "lock") from error
+
+    def _reconnect(self) -> None:
+        self._discard()
+        patiently(self._connect)
+
+    def _discard(self) -> None:
+        if self._pooled is not None:
+            self._pooled.invalidate()
+            self._pooled = None
+
+    @override
+    def render(self, statement: Statement) -> str:
+        return self._rendered_of(statement).text
+
+    def _rendered_of(self, statement: Statement) -> Rendered:
+        key = (statement.name, statement.schemas)
+        if statement.cached and key in self._texts:
+            return self._texts[key]
+        rendered = render(statement.tree)
+        if statement.cached:
+            self._texts[key] = rendered
+        return rendered
+
+    @override
+    def prepare(self, statement: Statement) -> str:
+        rendered = self._rendered_of(statement)
+        for name, body in rendered.functions:
+            if name not in self._functions:
+                self._execute(f"create or replace function pg_temp.{name} {body}".replace("%", "%%"), {}, name)
+                self._functions.add(name)
+        return rendered.text
+
+    @override
+    def run_text(self, text: str, values: Mapping[str, Any], name: str) -> int:
+        cursor = self._execute(text, values, name)
+        if cursor.rowcount > 0:
+            written = _WRITES.match(text)
+            if written is not None:
+                self._written[written[1]] = self._written.get(written[1], 0) + cursor.rowcount
+        return cursor.rowcount
+
+    @override
+    def fetch_text(self, text: str, values: Mapping[str, Any], name: str) -> list[Row]:
+        return self._execute(text, values, name).fetchall()
+
+    @override
+    def fetch_arrow_text(self, text: str, values: Mapping[str, Any], name: str) -> pa.Table:
+        cursor = self._execute(text, values, name)
+        names = [column.name for column in cursor.description or ()]
+        rows = cursor.fetchall()
+        columns = zip(*rows, strict=True) if rows else ([] for _ in names)
+        # A query that finds nothing has columns too, and they are numbers wherever Arrow is asked for.
+        arrays = [pa.array(column, None if rows else pa.int64()) for column in columns]
+        return pa.table(arrays, names=names)
+
+    def _execute(self, text: str, values: Mapping[str, Any], name: str) -> psycopg.Cursor[Any]:
+        try:
+            self._analyse_what_is_read(text)
+            return self.driver.execute(text.encode(), dict(values))
+        except psycopg.Error as error:
+            if self._within or not is_lost(error) or not text.lstrip().startswith("SELECT"):
+                raise translated(error, name, text) from error
+        # Nothing was open: a query is simply asked again.
+        self._reconnect()
+        try:
+            return self.driver.execute(text.encode(), dict(values))
+        except psycopg.Error as error:
+            raise translated(error, name, text) from error
+
+    def _analyse_what_is_read(self, text: str) -> None:
+        for table, rows in list(self._written.items()):
+            written = _WRITES.match(text)
+            own = 1 if written is not None and written[1] == table else 0
+            if len(re.findall(rf"(?<![\w.\"]){re.escape(table)}(?![\w\"])", text)) <= own:
+                continue
+            if rows >= max(_MANY_ROWS if "." in table else 1, _SHARE * self._rows_known(table)):
+                self.driver.execute(f"analyze {table}".encode())
+                del self._written[table]
+
+    def _rows_known(self, table: str) -> float:
+        """How many rows the planner believes that a table has."""
+        if "." not in table:
+            return 0
+        found = self.driver.execute("select reltuples from pg_class where oid = to_regclass(%s)", (table,)).fetchone()
+        return 0 if found is None else max(float(found[0]), 0)
+
+    @override
+    def load(self, name: str, rows: pa.Table) -> None:
+        columns = ", ".join(f"{_quoted(field.name)} {postgres_type(field.type)}" for field in rows.schema)
+        self._execute(f"drop table if exists pg_temp.{_quoted(name)}".replace("%", "%%"), {}, f"load {name}")
+        self._execute(f"create temporary table {_quoted(name)} ({columns})".replace("%", "%%"), {}, f"load {name}")
+        try:
+            with (
+                self.driver.cursor() as cursor,
+                cursor.copy(f"copy pg_temp.{_quoted(name)} from stdin with (format csv)".encode()) as copy,
+            ):
+                copy.write(as_csv(rows))
+        except psycopg.Error as error:
+            raise translated(error, f"load {name}") from error
+        self._written[name] = rows.num_rows
+
+    @override
+    def unload(self, name: str) -> None:
+        self._execute(f"drop table if exists pg_temp.{_quoted(name)}", {}, f"unload {name}")
+        self._written.pop(name, None)
+
+    @override
+    def describe_text(self, text: str) -> list[tuple[str, str]]:
+        cursor = self._execute(f"SELECT * FROM ({text}) AS described LIMIT 0", {}, "describe")
+        return [(column.name, self._type_name(column)) for column in cursor.description or ()]
+
+    def _type_name(self, column: psycopg.Column) -> str:
+        modifier = -1 if column._fmod is None else column._fmod
+        key = (column.type_code, modifier)
+        if key not in self._types:
+            self._types[key] = self.fetch_text(
+                "SELECT format_type(%(oid)s, %(mod)s)", dict(zip(("oid", "mod"), key, strict=True)), "type"
+            )[0][0]
+        return self._types[key]
+
+    @override
+    def has_schema(self, schema: str) -> bool:
+        query = "SELECT count(*) FROM pg_namespace WHERE nspname = %(schema)s"
+        return bool(self.fetch_text(query, {"schema": schema}, "has_schema")[0][0])
+
+    @override
+    def columns_of(self, schema: str, table: str) -> list[tuple[str, str]] | None:
+        rows = self.fetch_text(_COLUMNS, {"schema": schema, "table": table}, "columns_of")
+        return [(name, kind) for name, kind in rows] or None
+
+    @override
+    def create(self, table: Table, schema: str) -> None:
+        """Makes the table with its indexes; one of days of arrival is partitioned by their months."""
+        if table.daily:
+            self._daily.append((schema, table.name))
+        if self.columns_of(schema, table.name) is not None:
+            return
+        by_day = " PARTITION BY RANGE (arrived_on)" if table.daily else ""
+        text = render(create_table(table, schema)).text
+        self.run_text(text + by_day, {}, f"create.{table.name}")
+        for columns in table.indexes:
+            self.run_text(f'CREATE INDEX ON "{schema}"."{table.name}" ({columns})', {}, f"index.{table.name}")
+
+    @override
+    def open_days(self, days: Iterable[date]) -> None:
+        """Makes the partitions of the days' months: one for each month, because a statement locks every partition."""
+        months = {day.replace(day=1) for day in days}
+        for schema, table in self._daily:
+            names = {f"{table}_{month:%Y_%m}": month for month in months}
+            found = self.fetch_text(_PARTITIONS, {"schema": schema, "names": list(names)}, "partitions")
+            for name in sorted(names.keys() - {there for (there,) in found}):
+                self._make_partition(schema, table, name, names[name])
+
+    def _make_partition(self, schema: str, table: str, name: str, month: date) -> None:
+        # Made by itself and then attached, which no reader has to wait for.
+        following = (month + timedelta(days=31)).replace(day=1)
+        made = f'CREATE TABLE "{schema}"."{name}" (LIKE "{schema}"."{table}" INCLUDING ALL)'
+        attached = (
+            f'ALTER TABLE "{schema}"."{table}" ATTACH PARTITION "{schema}"."{name}" '
+            f"FOR VALUES FROM ('{month}') TO ('{following}')"
+        )
+        for text in (made, attached):
+            self.run_text(text, {}, f"partition.{name}")
+
+    @override
+    def set_up(self, project: str, shared: str, kinds: Sequence[str]) -> None:
+        super().set_up(project, shared, kinds)
+        found = self.fetch_text(_MONTHS, {"schema": shared, "table": tables.CUSTOMER_EVENTS.name}, "months")
+        if found:
+            with self.transaction():
+                self.open_days(date(int(name[-7:-3]), int(name[-2:]), 1) for (name,) in found)
+
+    @override
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        self._begin()
+        try:
+            yield
+        except BaseException:
+            self._rollback()
+            raise
+        try:
+            self.driver.execute("COMMIT")
+        except psycopg.Error as error:
+            self._rollback()
+            raise translated(error, "commit") from error
+        finally:
+            self._within = False
+
+    def _begin(self) -> None:
+        begin = b"BEGIN ISOLATION LEVEL REPEATABLE READ"
+        try:
+            self.driver.execute(begin)
+        except psycopg.Error as error:
+            if not is_lost(error):
+                raise translated(error, "begin") from error
+            self._reconnect()
+            self.driver.execute(begin)
+        self._within = True
+
+    def _rollback(self) -> None:
+        self._within = False
+        # Functions and temporary tables that the transaction made go with it.
+        self._functions.clear()
+        self._written.clear()
+        with suppress(psycopg.Error):
+            self.driver.execute("ROLLBACK")
+
+    @override
+    def close(self) -> None:
+        self._discard()
+        self._engine.dispose()
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
