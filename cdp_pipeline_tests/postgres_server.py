@@ -172,7 +172,9 @@ def _readable(binaries: Path, folder: Path, account: pwd.struct_passwd | None) -
 
 def _may_enter(path: Path, account: pwd.struct_passwd) -> bool:
     """Whether every folder on the way may be entered by others."""
-    return all(parent.stat().st_mode & 0o001 or parent.stat().st_uid == account.pw_uid for parent in (path, *path.parents))
+    return all(
+        parent.stat().st_mode & 0o001 or parent.stat().st_uid == account.pw_uid for parent in (path, *path.parents)
+    )
 
 
 def _environment() -> dict[str, str]:

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 from cdp_pipeline.errors import InputError
 
 ROWS_PER_BATCH = 250_000
+NUL = "invalid: holds \\u0000"
 
 
 def refuse_names(path: Path, names: Sequence[str]) -> None:
@@ -85,6 +86,10 @@ def _readable(column: pa.Array, problems: dict[int, str]) -> pa.Array:
         return column.cast(pa.float32())
     if pa.types.is_decimal256(column.type):
         return column.cast(pa.string())
+    if pa.types.is_nested(column.type):
+        if _holds_nul(column):
+            problems.update((row, NUL) for row, value in enumerate(column.to_pylist()) if "\\x00" in repr(value))
+        return column
     values = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
     if not (pa.types.is_string(values) or pa.types.is_large_string(values)):
         return column
@@ -93,5 +98,19 @@ def _readable(column: pa.Array, problems: dict[int, str]) -> pa.Array:
             return column
         column = column.dictionary_decode()
     for row in pc.indices_nonzero(pc.match_substring(column, "\x00")).to_pylist():
-        problems[row] = "invalid: holds \\u0000"
+        problems[row] = NUL
     return pc.replace_substring(column, "\x00", "\ufffd") if problems else column
+
+
+def _holds_nul(column: pa.Array) -> bool:
+    """Whether a text within lists and structures may hold a NUL."""
+    type_ = column.type
+    if pa.types.is_struct(type_):
+        return any(_holds_nul(column.field(place)) for place in range(type_.num_fields))
+    if pa.types.is_map(type_):
+        return _holds_nul(column.keys) or _holds_nul(column.items)
+    if pa.types.is_nested(type_):
+        return _holds_nul(column.flatten())
+    if pa.types.is_string(type_) or pa.types.is_large_string(type_):
+        return bool(pc.any(pc.match_substring(column, "\x00")).as_py())
+    return pa.types.is_dictionary(type_) and _holds_nul(column.dictionary)

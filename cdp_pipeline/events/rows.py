@@ -25,7 +25,8 @@ OWN_COLUMNS = ("cdp_place_row", "cdp_read_problem", "cdp_broken", "cdp_line")
 DEFAULT_VERSION = "1-0-0"
 
 _ROW = exp.column("cdp_row", table="f")
-_TYPES = {"arrived_on": "date", "event_time": "timestamptz", "payload": "jsonb", "passes": "boolean"}
+_TYPES = {"arrived_on": "date", "event_time": "timestamptz", "payload": "jsonb", "passes": "boolean",
+          "holds_nul": "boolean"}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -141,6 +142,7 @@ def land_statement(connection: Connection, source: Source, shape: Shape, *, miss
     trees["event_time"] = typed.as_time(trees["event_time"])
     if source.arrived_at is not None:
         trees["arrived_on"] = exp.cast(typed.as_time(trees["arrived_on"]), "date")
+    trees["holds_nul"] = exp.false() if shape.lines else typed.holds_nul(trees["payload"])
     trees["payload"] = typed.as_payload(trees["payload"])
     trees = {name: _forgiving(tree, _TYPES.get(name, "text")) for name, tree in trees.items()}
     bound = SQL["land_batch"].bind({}, **trees, **places)
@@ -237,6 +239,16 @@ class _Typed:
         if kind == "time":
             return exp.cast(tree, "timestamptz")
         return exp.func("cdp_try_time", exp.func("cdp_text", tree) if kind == "json" else exp.cast(tree, "text"))
+
+    def holds_nul(self, tree: exp.Expr) -> exp.Expr:
+        """Whether a payload's text holds an escaped NUL, which jsonb refuses; lines of NDJSON were looked at as read."""
+        if self.type_of(tree) not in ("text", "json"):
+            return exp.false()
+        parsed = isinstance(tree, exp.Anonymous) and tree.name.lower() == "cdp_try_json"
+        text = exp.cast(tree.expressions[0].copy() if parsed else tree.copy(), "text")
+        escaped = exp.Literal.string(r"(^|[^\\])(\\\\)*\\u0000")
+        there = exp.StrPosition(this=text, substr=exp.Literal.string(r"\u0000")) > 0
+        return exp.func("coalesce", there.and_(exp.func("cdp_matches", text.copy(), escaped)), exp.false())
 
     def as_payload(self, tree: exp.Expr) -> exp.Expr:
         """A jsonb: text is parsed; nothing at all and JSON null are an empty object."""

@@ -32,10 +32,8 @@ from (
         when v.event_time is null then 'invalid: no readable time'
         when v.event_time >= v.arrived_on + interval '2 days'
             then 'invalid: the time is more than a day after the day of arrival'
+        when v.holds_nul then 'invalid: holds \u0000'
         when v.payload is null or cdp_json_kind(v.payload) <> 'object' then 'invalid: the payload is no object'
-        -- Lines of NDJSON were looked at when they were read.
-        when not :lines and position('\u0000' in cast(v.payload as text)) > 0
-            and cdp_matches(cast(v.payload as text), '(^|[^\\])(\\\\)*\\u0000') then 'invalid: holds \u0000'
     end as reason
     from (
         select
@@ -49,7 +47,8 @@ from (
             :type as type,
             case when :version = '' then '1-0-0' else :version end as version,
             :event_time as event_time,
-            :payload as payload
+            :payload as payload,
+            :holds_nul as holds_nul
         from (
             select g.*, :texts as cdp_texts, :jsons as cdp_jsons
             from (

@@ -162,7 +162,9 @@ def _register(shared: str) -> Statement:
 def create_table(table: Table, schema: str) -> exp.Expr:
     """The statement that makes a table if it is not there."""
     columns = [
-        exp.ColumnDef(this=exp.to_identifier(column.name), kind=exp.DataType.build(column.type, dialect="postgres"))
+        exp.ColumnDef(
+            this=exp.to_identifier(column.name, quoted=True), kind=exp.DataType.build(column.type, dialect="postgres")
+        )
         for column in table.columns
     ]
     target = exp.Schema(this=exp.table_(table.name, schema, quoted=True), expressions=columns)

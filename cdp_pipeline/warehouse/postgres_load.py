@@ -75,7 +75,19 @@ def _texts(column: pa.ChunkedArray, text: Any) -> pa.Array:
 
 
 def _json(value: Any) -> str:
-    return json.dumps(value, default=_of_other_types, ensure_ascii=False)
+    text = json.dumps(value, default=_of_other_types, ensure_ascii=False)
+    # jsonb has no NUL. A row that holds one has been found broken; it only has to be readable.
+    return json.dumps(_without_nul(json.loads(text)), ensure_ascii=False) if "\\u0000" in text else text
+
+
+def _without_nul(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.replace("\x00", "\ufffd")
+    if isinstance(value, list):
+        return [_without_nul(item) for item in value]
+    if isinstance(value, dict):
+        return {_without_nul(key): _without_nul(item) for key, item in value.items()}
+    return value
 
 
 def _of_other_types(value: Any) -> Any:

@@ -57,12 +57,18 @@ def test_an_entity_that_cannot_be_calculated_is_named(tmp_path: Path, bad: Attri
     assert f"entity {UUID(int=entity)}" in message
 
 
+HUGE = [Event(number, 1, {"n": 9 * 10**28}) for number in range(1, 5)]
+
+
 def test_a_sum_that_is_too_large_is_an_error_and_not_another_number(tmp_path: Path) -> None:
-    huge = [Event(number, 1, {"n": 9 * 10**28}) for number in range(1, 5)]
-    for type_ in ("sum", "avg"):
-        (tmp_path / type_).mkdir()
-        message = failure(World(tmp_path / type_, huge), attribute("revenue", type_, "(payload->>'n')::numeric(38,9)"))
-        assert message.startswith("customer attribute revenue: ")
+    message = failure(World(tmp_path, HUGE), attribute("revenue", "sum", "(payload->>'n')::numeric(38,9)"))
+    assert message.startswith("customer attribute revenue: ")
+
+
+@pytest.mark.gap("duckdb", "a sum of more than 38 digits on the way to an average is an error", WarehouseError)
+def test_an_average_may_be_taken_of_what_is_too_large_to_add_up(tmp_path: Path) -> None:
+    average = attribute("revenue", "avg", "(payload->>'n')::numeric(38,9)")
+    assert World(tmp_path, HUGE).value_of(average) == 9 * 10**28
 
 
 def test_a_condition_spares_what_it_leaves_out(tmp_path: Path) -> None:

@@ -246,7 +246,7 @@ def test_columns_changed_by_hand_are_mended_with_the_next_change(tmp_path: Path)
     world = World(tmp_path, EVENTS)
     world.calculate(ALL)
     before = values(world)
-    world.run("alter table kind.profiles drop column events_seen")
+    world.run("alter table kind.profiles drop column events_seen cascade")
     world.touch(1)
     world.upstream_changed()
     assert world.calculate(ALL).due is Due.ALL
@@ -259,11 +259,11 @@ def test_a_dropped_table_is_due_as_a_whole(tmp_path: Path) -> None:
     assert what_is_due(world.connection, spec)[0] is Due.ALL
     world.calculate(ALL)
     before = values(world)
-    world.run("drop table kind.profiles")
+    world.run("drop table kind.profiles cascade")
     assert what_is_due(world.connection, spec)[0] is Due.ALL
     world.calculate(ALL)
     assert values(world) == before
-    world.run("drop table kind.profiles")
+    world.run("drop table kind.profiles cascade")
     world.touch(1)
     world.upstream_changed()
     assert world.calculate(ALL).due is Due.ALL

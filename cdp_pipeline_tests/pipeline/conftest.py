@@ -7,6 +7,7 @@ from typing import TypeAlias
 
 import pytest
 
+from cdp_pipeline_tests.engines import Engine
 from cdp_pipeline_tests.pipeline.driver import Pipeline, open_pipeline
 
 Start: TypeAlias = Callable[[str], Pipeline]
@@ -23,3 +24,9 @@ def start(tmp_path: Path) -> Iterator[Start]:
             return opened[-1]
 
         yield open_next
+
+
+@pytest.fixture(scope="module", autouse=True)
+def on_each_engine(engine: Engine) -> Engine:
+    """Run every test of this package on each engine."""
+    return engine

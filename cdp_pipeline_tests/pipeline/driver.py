@@ -1,7 +1,7 @@
 """Builds a project folder, runs the pipeline's stages over it, and reads its tables as plain Python values.
 
 Queries and changes by hand are PostgreSQL's SQL with the placeholders `cdp` and `kind` for the schemas, so that only
-`open_warehouse` knows an engine. Ids come back as texts, times in UTC, arrays as tuples.
+`engines` knows an engine. Ids come back as texts, times in UTC, arrays as tuples.
 """
 
 import dataclasses
@@ -25,8 +25,8 @@ from cdp_pipeline.events.landing import Days, Plan
 from cdp_pipeline.operations.pipeline import landing_due, run_stages
 from cdp_pipeline.sql.statements import Statement, statement
 from cdp_pipeline.warehouse.base import Connection
-from cdp_pipeline.warehouse.duckdb import DuckDBConnection
 from cdp_pipeline.warehouse.stage import Facts, Run, Work
+from cdp_pipeline_tests import engines
 
 EVENTS = ASSET
 TODAY = datetime(2026, 6, 1, 12, tzinfo=UTC)
@@ -35,8 +35,8 @@ Rows: TypeAlias = list[tuple[Any, ...]]
 
 
 def open_warehouse(folder: Path) -> Connection:
-    """Open the warehouse of a test's project: the one place that names an engine."""
-    return DuckDBConnection(folder / "warehouse.duckdb")
+    """Open the warehouse of a test's project, on the engine that the test runs on."""
+    return engines.current().open(folder)
 
 
 class Pipeline:
@@ -55,7 +55,7 @@ class Pipeline:
 
     def rewrite(self, project_text: str) -> Project:
         """Change the project file and read it again."""
-        (self.folder / "project.yaml").write_text(project_text, encoding="utf-8")
+        (self.folder / "project.yaml").write_text(engines.placed(project_text, self.folder), encoding="utf-8")
         self.project = load_project(self.folder, {})
         return self.project
 

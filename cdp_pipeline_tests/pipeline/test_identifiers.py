@@ -189,7 +189,7 @@ def test_identifiers_stand_once_by_importance_then_rule_then_place(start: Start)
     )
     assert found(pipeline) == {"1": ["a:z", "a:y", "a:x", "b:2", "b:1"], "2": ["b:2", "b:3"]}
     (identifier_ids,) = pipeline.column(
-        "select i.identifier_ids from kind.event_identifiers as i where i.event_id = :event_id",
+        "select i.identifier_ids from kind.event_identifiers as i where i.event_id = cast(:event_id as uuid)",
         event_id=h("event", "web", "2"),
     )
     assert identifier_ids == (h("identifier", "b", "2"), h("identifier", "b", "3"))

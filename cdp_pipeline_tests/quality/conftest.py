@@ -1,4 +1,4 @@
-"""A fresh project and its empty warehouse for every test of this room."""
+"""On each engine, a fresh project and its empty warehouse for every test of this room."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,7 +7,13 @@ import pytest
 
 from cdp_pipeline.config.model import Project
 from cdp_pipeline.warehouse.base import Connection
+from cdp_pipeline_tests.engines import Engine
 from cdp_pipeline_tests.quality.warehouses import make_project, open_warehouse
+
+
+@pytest.fixture(scope="module", autouse=True)
+def on_each_engine(engine: Engine) -> Engine:
+    return engine
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ from cdp_pipeline.config.loader import read_project
 from cdp_pipeline.config.model import Project
 from cdp_pipeline.sql.statements import from_tree
 from cdp_pipeline.warehouse.base import Connection
-from cdp_pipeline.warehouse.duckdb import DuckDBConnection
 from cdp_pipeline.warehouse.stage import Run
+from cdp_pipeline_tests import engines
 from cdp_pipeline_tests.config.projects import write_project
 
 # Schemas that are not named after their kinds, and an attribute that is a word of SQL: what is not bound, fails.
@@ -57,9 +57,10 @@ def make_project(folder: Path) -> Project:
 
 def open_warehouse(folder: Path, project: Project) -> Connection:
     """Open the project's warehouse with all tables, empty."""
-    connection = DuckDBConnection(folder / "warehouse.duckdb")
+    connection = engines.current().open(folder)
     kinds = [entity.schema_name for entity in project.entities.values()]
     connection.set_up(project.name, project.schema_name, kinds)
+    connection.open_days([DAY.date()])
     return connection
 
 
@@ -68,15 +69,24 @@ def fill(connection: Connection, schema: str, table: str, rows: Sequence[dict[st
     if not rows:
         return
     connection.load("rows_to_add", pa.Table.from_pylist(list(rows)))
+    types = dict(connection.columns_of(schema, table) or ())
     columns = [exp.to_identifier(name, quoted=True) for name in rows[0]]
-    added = exp.select(*columns).from_("rows_to_add")
+    values = [
+        exp.cast(exp.column(name, quoted=True), exp.DataType.build(types[name], connection.dialect)) for name in rows[0]
+    ]
+    added = exp.select(*values).from_("rows_to_add")
     connection.run(from_tree("fill", exp.insert(added, exp.table_(table, schema, quoted=True), columns=columns)))
     connection.unload("rows_to_add")
 
 
 def fill_landed(connection: Connection, *, events: int, invalid: int = 0, duplicates: int = 0) -> None:
     """Add landed rows: events, broken rows, duplicates."""
-    fill(connection, "shared", "customer_events", [{"event_id": some_id(number)} for number in range(events)])
+    fill(
+        connection,
+        "shared",
+        "customer_events",
+        [{"event_id": some_id(number), "arrived_on": DAY.date()} for number in range(events)],
+    )
     reasons = ["invalid time"] * invalid + ["duplicate"] * duplicates
     fill(connection, "shared", "rejected_events", [{"reason": reason} for reason in reasons])
 
