@@ -69,7 +69,7 @@ def _columns(text: str) -> tuple[Column, ...]:
 
 
 CUSTOMER_EVENTS = Table(
-    CDP, "customer_events", "an event, for ever", daily=True, indexes=("event_id", "landed_in", "place")
+    CDP, "customer_events", "an event, for ever", daily=True, indexes=("event_id", "landed_in", "place", "arrived_on")
 ).having("""
         event_id uuid: hash of source_id and source_event_id
         source_id text: what the source calls itself: its name, or the value of its `source` expression

@@ -201,12 +201,18 @@ def _publish(work: Work, project: Project, days: Days | None, group: list[Readin
         if not reading.gone and not partial:
             names = ("source", "place", "day", "fingerprint", "size", "modified")
             values = {name: getattr(reading, name) for name in names}
-            definition = definition_of(project, project.sources[reading.source])
-            ends = {"source": reading.source, "place": reading.place, "last_day": last_day(project, work.current_run)}
-            waits_for = work.scalar(SQL["first_future_day"], **ends)
-            definition += f"{UNTIL}{waits_for}" if waits_for and reading.day is None else ""
+            definition = definition_of(project, project.sources[reading.source]) + _waits_for(work, project, reading)
             work.run(SQL["add_file"], **values, definition=definition, number=number)
     work.measure(files=len(group), events_added=added, events_removed=removed)
+
+
+def _waits_for(work: Work, project: Project, reading: Reading) -> str:
+    """The first day of a file of several days that has not come yet, as the file's definition notes it."""
+    if reading.day is not None:
+        return ""
+    last = last_day(project, work.current_run)
+    day = work.scalar(SQL["first_future_day"], source=reading.source, place=reading.place, last_day=last)
+    return f"{UNTIL}{day}" if day else ""
 
 
 def _measure(work: Work) -> None:

@@ -281,7 +281,7 @@ drop table if exists touched_days
 -- name: table_days
 -- A source table's days of arrival with a fingerprint of each day's rows, whatever their order.
 select t.day, count(*) as day_rows, cdp_fingerprint(t.row_text) as fingerprint
-from (select :day as day, cast(:row as text) as row_text from :source_table as f where coalesce(:passes, true)) as t
+from (select :day as day, :row as row_text from :source_table as f where coalesce(:passes, true)) as t
 group by t.day
 order by t.day
 
@@ -291,7 +291,7 @@ create temporary table landing_batch as
 select t.*
 from (
     select f.*,
-        row_number() over (order by cast(:row as text)) as cdp_place_row,
+        row_number() over (order by :row) as cdp_place_row,
         cast(null as text) as cdp_read_problem, cast(null as text) as cdp_broken
     from :source_table as f
     where :day is not distinct from :day_read

@@ -16,7 +16,7 @@ from sqlglot import exp
 from cdp_pipeline.config.model import Project, Source
 from cdp_pipeline.errors import InputError
 from cdp_pipeline.events.files import LandingFile, find_files, fingerprint
-from cdp_pipeline.events.rows import Shape, bind, source_definition, whole_row
+from cdp_pipeline.events.rows import Shape, bind, row_text, source_definition
 from cdp_pipeline.sql.statements import Statement, Statements
 from cdp_pipeline.warehouse.base import Connection, type_class
 from cdp_pipeline.warehouse.stage import Run
@@ -209,4 +209,4 @@ def table_trees(connection: Connection, source: Source, shape: Shape) -> dict[st
     day = exp.cast(exp.cast(moment, "timestamptz"), "date")
     passes = exp.true() if source.where is None else bind(source.where, shape, missing=False)
     passes = exp.func("cdp_try", passes, exp.cast(exp.null(), "boolean"))
-    return {"source_table": table, "day": day, "row": whole_row(shape), "passes": passes}
+    return {"source_table": table, "day": day, "row": row_text(shape), "passes": passes}

@@ -97,14 +97,22 @@ def _try_json(node: exp.Expr) -> exp.Expr:
 
 def whole_row(shape: Shape) -> exp.Expr:
     """The whole row as jsonb."""
+    return _ROW.copy() if shape.columns is None else exp.Anonymous(this="cdp_object", expressions=_pairs(shape.columns))
+
+
+def row_text(shape: Shape) -> exp.Expr:
+    """The whole row as text, the same on every engine: the line itself, or its columns as JSON in their order."""
     if shape.columns is None:
-        return _ROW.copy()
-    pairs = [
+        return exp.column("cdp_line", table="f")
+    return exp.Anonymous(this="cdp_row_text", expressions=_pairs(shape.columns))
+
+
+def _pairs(columns: Sequence[str]) -> list[exp.Expr]:
+    return [
         part
-        for name in shape.columns
+        for name in columns
         for part in (exp.Literal.string(name), exp.column(exp.to_identifier(name, quoted=True), table="f"))
     ]
-    return exp.Anonymous(this="cdp_object", expressions=pairs)
 
 
 def land_statement(connection: Connection, source: Source, shape: Shape, *, missing: bool = True) -> Statement:
@@ -175,8 +183,7 @@ def _bound_trees(source: Source, shape: Shape, missing: bool) -> dict[str, exp.E
 
 def _id(text: str | None, shape: Shape, bound: Callable[[str, str], exp.Expr]) -> exp.Expr:
     if text is None:
-        whole = exp.column("cdp_line", table="f") if shape.lines else exp.cast(whole_row(shape), "text")
-        return exp.func("md5", whole)
+        return exp.func("md5", row_text(shape))
     if text.strip().lower() == "none":
         row = exp.cast(exp.column("cdp_place_row", table="f"), "text")
         return exp.DPipe(
@@ -188,7 +195,7 @@ def _id(text: str | None, shape: Shape, bound: Callable[[str, str], exp.Expr]) -
 def _raw(shape: Shape) -> exp.Expr:
     if shape.lines:
         return exp.column("cdp_broken", table="f")
-    return exp.func("coalesce", exp.column("cdp_broken", table="f"), exp.cast(whole_row(shape), "text"))
+    return exp.func("coalesce", exp.column("cdp_broken", table="f"), row_text(shape))
 
 
 def _parsed_line() -> exp.Expr:

@@ -43,6 +43,22 @@ def _duckdb_paths(function: str) -> Form:
     return fill
 
 
+# PostgreSQL's JSON has a time as 2026-01-31T10:00:00+00:00, and DuckDB's as it prints it.
+_DUCKDB_VALUE = (
+    "CASE WHEN typeof(:a) = 'TIMESTAMP WITH TIME ZONE' THEN to_json(replace(CAST(:a AS VARCHAR), ' ', 'T') || ':00') "
+    "WHEN typeof(:a) LIKE 'TIMESTAMP%' THEN to_json(replace(CAST(:a AS VARCHAR), ' ', 'T')) ELSE to_json(:a) END"
+)
+
+
+def _object(arguments: Sequence[exp.Expr]) -> exp.Expr:
+    value = template(_DUCKDB_VALUE, "duckdb")
+    parts = [
+        value([part]) if number % 2 and isinstance(part, exp.Column) else part.copy()
+        for number, part in enumerate(arguments)
+    ]
+    return exp.Anonymous(this="json_object", expressions=parts)
+
+
 def _duckdb_whole(arguments: Sequence[exp.Expr]) -> exp.Expr:
     to = arguments[1].args["to"].sql("duckdb")
     text = "CASE WHEN regexp_full_match(trim(:a), '[+-]?[0-9]+') THEN trim(:a) ELSE 'no whole number: ' || :a END"
@@ -130,9 +146,9 @@ FORMS: dict[str, Form] = {
     ),
     "cdp_json_time": template("rtrim(rtrim(strftime(:a, '%Y-%m-%dT%H:%M:%S.%f'), '0'), '.') || '+00:00'", "duckdb"),
     "cdp_json_double": template(_DUCKDB_JSON_DOUBLE.format(":a"), "duckdb"),
-    "cdp_object": lambda arguments: exp.Anonymous(this="json_object", expressions=list(arguments)),
+    "cdp_object": _object,
     "cdp_to_json": template("to_json(:a)", "duckdb"),
     "cdp_fingerprint": template("CAST(sum(hash(:a)) AS VARCHAR)", "duckdb"),
-    "cdp_row_text": lambda arguments: exp.cast(exp.Anonymous(this="json_object", expressions=list(arguments)), "text"),
+    "cdp_row_text": lambda arguments: exp.cast(_object(arguments), "text"),
     "cdp_try": template("TRY(:a)", "duckdb"),
 }

@@ -40,6 +40,10 @@ where n.nspname = %(schema)s and c.relname = %(table)s and a.attnum > 0 and not 
     and c.relkind in ('r', 'p', 'v', 'm', 'f')
 order by a.attnum
 """
+_INDEXES = {
+    table.name: table.indexes for table in (*tables.SHARED, *tables.OF_A_KIND, tables.PROFILES) if table.indexes
+}
+_INDEXED = "SELECT 1 FROM pg_index WHERE indrelid = to_regclass(%(table)s) LIMIT 1"
 _MONTHS = """
 SELECT c.relname FROM pg_inherits AS i
 JOIN pg_class AS c ON c.oid = i.inhrelid
@@ -69,7 +73,7 @@ class PostgresConnection(Connection):
         self._pooled: Any = None
         self._functions: set[str] = set()
         self._written: dict[str, int] = {}
-        self._known: dict[str, float] = {}
+        self._filled: set[str] = set()
         self._types: dict[tuple[int, int], str] = {}
         self._daily: list[tuple[str, str]] = []
         self._within = False
@@ -128,6 +132,7 @@ class PostgresConnection(Connection):
             written = _WRITES.match(text)
             if written is not None:
                 self._written[written[1]] = self._written.get(written[1], 0) + cursor.rowcount
+                self._filled.add(written[1])
         return cursor.rowcount
 
     @override
@@ -221,7 +226,7 @@ class PostgresConnection(Connection):
 
     @override
     def create(self, table: Table, schema: str) -> None:
-        """Makes the table with its indexes; one of days of arrival is partitioned by their months."""
+        """Makes the table; one of days of arrival is partitioned by their months. Indexes come with the first rows."""
         if table.daily:
             self._daily.append((schema, table.name))
         if self.columns_of(schema, table.name) is not None:
@@ -229,8 +234,16 @@ class PostgresConnection(Connection):
         by_day = " PARTITION BY RANGE (arrived_on)" if table.daily else ""
         text = render(create_table(table, schema)).text
         self.run_text(text + by_day, {}, f"create.{table.name}")
-        for columns in table.indexes:
-            self.run_text(f'CREATE INDEX ON "{schema}"."{table.name}" ({columns})', {}, f"index.{table.name}")
+
+    def _index(self) -> None:
+        """Makes the indexes of tables that have got their first rows: that is faster than to keep them up meanwhile."""
+        for name in self._filled:
+            schema, _, table = name.rpartition(".")
+            columns = _INDEXES.get(table.strip('"'), ())
+            if schema and columns and not self._execute(_INDEXED, {"table": name}, "indexed").fetchone():
+                for of_index in columns:
+                    self._execute(f"CREATE INDEX ON {name} ({of_index})", {}, f"index {table}")
+        self._filled.clear()
 
     @override
     def open_days(self, days: Iterable[date]) -> None:
@@ -271,6 +284,7 @@ class PostgresConnection(Connection):
             self._rollback()
             raise
         try:
+            self._index()
             self.driver.execute("COMMIT")
         except psycopg.Error as error:
             self._rollback()
@@ -292,8 +306,8 @@ class PostgresConnection(Connection):
     def _rollback(self) -> None:
         self._within = False
         # Functions and temporary tables that the transaction made go with it.
-        self._functions.clear()
-        self._written.clear()
+        for forgotten in (self._functions, self._written, self._filled):
+            forgotten.clear()
         with suppress(psycopg.Error):
             self.driver.execute("ROLLBACK")
 

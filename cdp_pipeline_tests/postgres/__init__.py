@@ -1,0 +1,1 @@
+"""PostgreSQL as a warehouse: what only a server can show."""
