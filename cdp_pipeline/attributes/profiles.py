@@ -148,6 +148,8 @@ class _Profiles:
             try:
                 self._work.run(statement, low=str(UUID(int=low)), high=str(UUID(int=high)))
             except WarehouseError as error:
+                if error.transient:
+                    raise
                 raise _CalculationError(str(error), statement=error.statement) from error
         if slices:
             report(self._work.spec.asset, slices, slices)

@@ -248,7 +248,7 @@ class _Typed:
         return exp.func("cdp_try_time", exp.func("cdp_text", tree) if kind == "json" else exp.cast(tree, "text"))
 
     def holds_nul(self, tree: exp.Expr) -> exp.Expr:
-        """Whether a payload's text holds an escaped NUL, which jsonb refuses; lines of NDJSON were looked at as read."""
+        """Whether a payload's text holds an escaped NUL, which jsonb refuses; NDJSON was looked at as it was read."""
         if self.type_of(tree) not in ("text", "json"):
             return exp.false()
         parsed = isinstance(tree, exp.Anonymous) and tree.name.lower() == "cdp_try_json"

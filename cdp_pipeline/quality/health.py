@@ -186,10 +186,8 @@ def _record(connection: Connection, project: Project, run: Run, figures: Sequenc
         "metric": [figure.check for figure in figures],
         "value": pa.array([figure.value for figure in figures], pa.float64()),
     }
-    connection.load("health_figures", pa.table(columns))
-    try:
-        with connection.transaction():
-            statement = SQL["record"].bind({"cdp": project.schema_name})
-            connection.run(statement, run=run.run, measured_at=datetime.now(UTC))
-    finally:
+    with connection.transaction():
+        connection.load("health_figures", pa.table(columns))
+        statement = SQL["record"].bind({"cdp": project.schema_name})
+        connection.run(statement, run=run.run, measured_at=datetime.now(UTC))
         connection.unload("health_figures")

@@ -174,6 +174,11 @@ SESSION_FUNCTIONS = {
     "cdp_try_time": rf"""
         (cdp_text text) returns timestamptz language plpgsql strict parallel restricted as $cdp$
         begin
+            -- Most times look like this, and to see that they do takes a tenth of the time.
+            if cdp_text like '____-__-__T__:__:__%' and left(cdp_text, 4) <> '0000'
+                and translate(cdp_text, '0123456789', '') in ('--T::Z', '--T::.Z') and length(cdp_text) < 28 then
+                return cast(cdp_text as timestamptz);
+            end if;
             if cdp_text ~ '{ISO_TIME}' and left(cdp_text, 4) <> '0000' then
                 return cast(regexp_replace(cdp_text, '(\.\d{{6}})\d+', '\1') as timestamptz);
             end if;
@@ -191,7 +196,9 @@ SESSION_FUNCTIONS = {
             then array(select jsonb_typeof(e) from jsonb_array_elements(cdp_json) as e)
             else array[jsonb_typeof(cdp_json)] end $cdp$""",
     "cdp_lower": """
-        (cdp_text text) returns text language sql immutable as $cdp$ select lower(cdp_text collate "{collation}") $cdp$""",
+        (cdp_text text) returns text language sql immutable as $cdp$
+        select lower(cdp_text collate "{collation}") $cdp$""",
     "cdp_upper": """
-        (cdp_text text) returns text language sql immutable as $cdp$ select upper(cdp_text collate "{collation}") $cdp$""",
+        (cdp_text text) returns text language sql immutable as $cdp$
+        select upper(cdp_text collate "{collation}") $cdp$""",
 }

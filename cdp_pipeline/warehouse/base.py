@@ -111,8 +111,9 @@ class Connection(ABC):
         """The statement's text, to be run now: whatever it needs of the session is there."""
         return self.render(statement)
 
+    @abstractmethod
     def open_days(self, days: Iterable[date]) -> None:
-        """Makes room for rows of these days of arrival, where an engine keeps days apart."""
+        """Makes room for rows of these days of arrival in the tables that are `daily`."""
 
     def create(self, table: Table, schema: str) -> None:
         """Makes the table, with what helps to find its rows, if it is not there."""

@@ -1,7 +1,7 @@
 """The writer's lock: one run at a time for each warehouse, freed by the kernel when its holder dies.
 
-On DuckDB the lock is `flock` on a file beside the DuckDB file. Its text names the holder, for those who wait; the text of a dead
-holder stays until the next one writes its own, and says which run has to be marked as failed.
+On DuckDB the lock is `flock` on a file beside the DuckDB file. Its text names the holder, for those who wait; the text
+of a dead holder stays until the next one writes its own. On PostgreSQL the session holds it (see `postgres_session`).
 """
 
 import fcntl
@@ -31,7 +31,7 @@ class Holder:
 
 @dataclass(frozen=True)
 class Claim:
-    """Who asks for the warehouse: for which shared schema, by which job and run, and who is told when it has to wait."""
+    """Who asks for the warehouse: its shared schema, the job and run, and who is told when there is to wait."""
 
     schema: str
     job: str

@@ -41,9 +41,11 @@ def hold_warehouse(url: str, folder: Path, claim: Claim) -> Iterator[Connection]
         WarehouseError: there is no such warehouse, or it cannot be opened.
     """
     if url.startswith(_DUCKDB):
-        with writer_lock(lock_path(url, folder), claim.run, claim.waiting):
-            with closing(DuckDBConnection(duckdb_path(url, folder))) as connection:
-                yield connection
+        with (
+            writer_lock(lock_path(url, folder), claim.run, claim.waiting),
+            closing(DuckDBConnection(duckdb_path(url, folder))) as connection,
+        ):
+            yield connection
     else:
         with closing(open_postgres(url, claim)) as connection:
             yield connection

@@ -1,8 +1,8 @@
 """PostgreSQL: a shared server, several readers, one writer.
 
 A run is one session, which holds the writer's lock. A stage's transaction sees one state of the database from its first
-statement on (repeatable read). When the session breaks, the next transaction opens another one and takes the lock again;
-what was open was rolled back by the server.
+statement on (repeatable read). When the session breaks, the next transaction opens another one and takes the lock
+again; what was open was rolled back by the server.
 
 The planner knows nothing of a table that was just filled. So whatever a statement wrote is analysed before the next one
 reads it; the server's autovacuum does so only between transactions.
@@ -19,6 +19,7 @@ import pyarrow as pa
 from typing_extensions import override
 
 from cdp_pipeline import tables
+from cdp_pipeline.errors import WarehouseInterrupted
 from cdp_pipeline.sql.postgres import Rendered, render
 from cdp_pipeline.sql.statements import Statement
 from cdp_pipeline.tables import Table
@@ -74,7 +75,7 @@ class PostgresConnection(Connection):
         self._functions: set[str] = set()
         self._written: dict[str, int] = {}
         self._filled: set[str] = set()
-        self._types: dict[tuple[int, int], str] = {}
+        self._types: dict[int, str] = {}
         self._daily: list[tuple[str, str]] = []
         self._within = False
         self._connect()
@@ -117,6 +118,17 @@ class PostgresConnection(Connection):
         return rendered
 
     @override
+    def fetch(self, statement: Statement, **values: Any) -> list[Row]:
+        try:
+            return super().fetch(statement, **values)
+        except WarehouseInterrupted:
+            if self._within:
+                raise
+        # Nothing was open: the question is simply asked again.
+        self._reconnect()
+        return super().fetch(statement, **values)
+
+    @override
     def prepare(self, statement: Statement) -> str:
         rendered = self._rendered_of(statement)
         for name, body in rendered.functions:
@@ -152,13 +164,6 @@ class PostgresConnection(Connection):
     def _execute(self, text: str, values: Mapping[str, Any], name: str) -> psycopg.Cursor[Any]:
         try:
             self._analyse_what_is_read(text)
-            return self.driver.execute(text.encode(), dict(values))
-        except psycopg.Error as error:
-            if self._within or not is_lost(error) or not text.lstrip().startswith("SELECT"):
-                raise translated(error, name, text) from error
-        # Nothing was open: a query is simply asked again.
-        self._reconnect()
-        try:
             return self.driver.execute(text.encode(), dict(values))
         except psycopg.Error as error:
             raise translated(error, name, text) from error
@@ -202,17 +207,18 @@ class PostgresConnection(Connection):
 
     @override
     def describe_text(self, text: str) -> list[tuple[str, str]]:
-        cursor = self._execute(f"SELECT * FROM ({text}) AS described LIMIT 0", {}, "describe")
+        cursor = self._execute(" ".join(("SELECT * FROM (", text, ") AS described LIMIT 0")), {}, "describe")
         return [(column.name, self._type_name(column)) for column in cursor.description or ()]
 
     def _type_name(self, column: psycopg.Column) -> str:
-        modifier = -1 if column._fmod is None else column._fmod
-        key = (column.type_code, modifier)
-        if key not in self._types:
-            self._types[key] = self.fetch_text(
-                "SELECT format_type(%(oid)s, %(mod)s)", dict(zip(("oid", "mod"), key, strict=True)), "type"
-            )[0][0]
-        return self._types[key]
+        """The server's name of a column's type, with its precision and scale."""
+        numbers = (column.precision, column.scale)
+        if column.type_display.startswith("numeric") and numbers != (None, None):
+            return f"numeric({column.precision},{column.scale})"
+        if column.type_code not in self._types:
+            query = "SELECT format_type(%(oid)s, -1)"
+            self._types[column.type_code] = self.fetch_text(query, {"oid": column.type_code}, "type")[0][0]
+        return self._types[column.type_code]
 
     @override
     def has_schema(self, schema: str) -> bool:

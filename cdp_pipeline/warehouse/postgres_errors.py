@@ -14,7 +14,7 @@ _ADVICE = {
     "pipeline's role more time: alter role … set statement_timeout = '1h'.",
     "53100": "The server's disk is full. Make room on it (temporary files go there too), and run again.",
     "53200": "The server ran out of memory, or of its table of locks: raise max_locks_per_transaction for the latter.",
-    "42501": "The role lacks a privilege. deploy/warehouse_roles.sql makes a role that has all that the pipeline needs.",
+    "42501": "The role lacks a privilege. deploy/warehouse_roles.sql makes one that has all that is needed.",
     "25006": "This server takes no writes: it may be a standby, or set read-only. Name the primary in `warehouse`.",
     "28P01": "Check user and password in `warehouse`.",
     "28000": "Check user and password in `warehouse`, and the server's pg_hba.conf.",

@@ -7,10 +7,12 @@ asks again and again rather than standing in the server's queue, where a waiting
 import hashlib
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC
 from typing import Any
 
 import psycopg
+import tenacity
 from psycopg.types.string import StrDumper, TextLoader
 from sqlalchemy import URL, Engine, create_engine, event, make_url, pool
 from sqlalchemy.exc import ArgumentError, DBAPIError
@@ -34,9 +36,15 @@ _SETTINGS = {
     "temp_buffers": "64MB",
     "default_statistics_target": "30",  # of what a run analyses between its statements; the server's own still counts
     "jit": "off",  # it costs seconds of planning and gains nothing here
-    "client_connection_check_interval": "1s",  # the server notices a killed run within a second
     "idle_in_transaction_session_timeout": "0",  # files are read while a transaction is open
     "client_min_messages": "warning",
+}
+# Not every server has them; without them it takes longer to notice that a run is gone.
+_SETTINGS_WHERE_KNOWN = {
+    "client_connection_check_interval": "1s",
+    "tcp_keepalives_idle": "30",
+    "tcp_keepalives_interval": "10",
+    "tcp_keepalives_count": "3",
 }
 _KEEPALIVES = {"keepalives": 1, "keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
 _HOLDER = """
@@ -93,6 +101,9 @@ def _prepare(connection: Any, _: object) -> None:
         raise WarehouseError("The database's encoding is not UTF8. Make one with: createdb --encoding UTF8 NAME.")
     for name, value in _SETTINGS.items():
         driver.execute("select set_config(%s, %s, false)", (name, value))
+    for name, value in _SETTINGS_WHERE_KNOWN.items():
+        with suppress(psycopg.ProgrammingError, psycopg.DataError, psycopg.NotSupportedError):
+            driver.execute("select set_config(%s, %s, false)", (name, value))
     found = driver.execute(
         "select c.collname from pg_collation as c where c.collname = any(%s)", (list(CASE_COLLATIONS),)
     )
@@ -142,19 +153,15 @@ def holder_of(driver: psycopg.Connection[Any], claim: Claim) -> Holder | None:
     return Holder(pid, run, since.astimezone(UTC).isoformat(" ", "seconds"))
 
 
-def patiently(reach: Callable[[], Any]) -> Any:
-    """What `reach` gives, tried again while the server restarts.
+def patiently(reach: Callable[[], None]) -> None:
+    """Reaches the server, again and again while it restarts.
 
     Raises:
         WarehouseInterrupted: it did not come back in time.
     """
-    deadline = time.monotonic() + RECONNECT_SECONDS
-    pause = 0.1
-    while True:
-        try:
-            return reach()
-        except WarehouseInterrupted:
-            if time.monotonic() + pause > deadline:
-                raise
-        time.sleep(pause)
-        pause = min(pause * 2, 5.0)
+    tenacity.Retrying(
+        retry=tenacity.retry_if_exception_type(WarehouseInterrupted),
+        wait=tenacity.wait_exponential(multiplier=0.1, max=5),
+        stop=tenacity.stop_after_delay(RECONNECT_SECONDS),
+        reraise=True,
+    )(reach)

@@ -216,7 +216,7 @@ def test_a_health_check_that_cannot_run_fails_the_run_and_is_no_verdict(
 
 
 def test_a_run_that_cannot_open_its_warehouse_says_why(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    def busy(*_: object) -> None:
+    def busy(*_: object, job: str) -> None:
         raise WarehouseBusy("a notebook has the file open")
 
     monkeypatch.setattr("cdp_pipeline.automation.resource.open_session", busy)

@@ -35,10 +35,13 @@ from cdp_pipeline_tests.automation.tiny import (
     runs,
     write_tiny,
 )
+from cdp_pipeline_tests.engines import Engine
 
 EVENTS, IDENTIFIERS, GRAPH = "cdp/customer_events", "customer/event_identifiers", "customer/identity_graph"
 STAGES = ("customer__event_identifiers", "customer__identity_graph", "customer__entity_map",
           "customer__stitched_events", "customer__profiles")  # fmt: skip
+
+pytestmark = pytest.mark.usefixtures("engine")
 
 
 class Ran(NamedTuple):
@@ -51,7 +54,7 @@ class Ran(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def ran() -> Iterator[Ran]:
+def ran(engine: Engine) -> Iterator[Ran]:
     with quick_folder() as folder:
         project = write_tiny(folder / "ran")
         with instance_of(project) as instance:

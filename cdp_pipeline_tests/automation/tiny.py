@@ -6,7 +6,6 @@ a disk waits for each.
 
 import json
 import os
-import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -24,8 +23,7 @@ from cdp_pipeline.sql.statements import from_tree, statement
 from cdp_pipeline.tables import Table
 from cdp_pipeline.validation import load_valid_project
 from cdp_pipeline.warehouse.base import Connection
-from cdp_pipeline.warehouse.duckdb import DuckDBConnection
-from cdp_pipeline.warehouse.opening import duckdb_path
+from cdp_pipeline_tests import engines
 
 TINY = """\
 name: tiny
@@ -96,7 +94,7 @@ def land(folder: Path, day: date, rows: Sequence[dict[str, Any]]) -> None:
 def write_tiny(folder: Path, text: str = TINY, days: Mapping[date, Sequence[dict[str, Any]]] = DAYS) -> Project:
     """Write the project file and the landing files, and read the project."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "project.yaml").write_text(text, encoding="utf-8")
+    (folder / "project.yaml").write_text(engines.placed(text, folder), encoding="utf-8")
     for day, rows in days.items():
         land(folder, day, rows)
     return load_valid_project(folder, {})
@@ -104,8 +102,7 @@ def write_tiny(folder: Path, text: str = TINY, days: Mapping[date, Sequence[dict
 
 def copy_of(folder: Path, place: Path) -> Project:
     """Copy a project with all that it made, and read it."""
-    shutil.copytree(folder, place)
-    return load_valid_project(place, {})
+    return load_valid_project(engines.current().copy(folder, place), {})
 
 
 def run_without_dagster(project: Project, run: str = "without Dagster") -> None:
@@ -118,8 +115,8 @@ def run_without_dagster(project: Project, run: str = "without Dagster") -> None:
 
 @contextmanager
 def open_tables(project: Project) -> Iterator[Connection]:
-    """Open a project's warehouse past the lock: the one place that names an engine."""
-    connection = DuckDBConnection(duckdb_path(project.warehouse, project.folder))
+    """Open a project's warehouse past the lock, on the engine that the test runs on."""
+    connection = engines.current().open(project.folder)
     try:
         yield connection
     finally:

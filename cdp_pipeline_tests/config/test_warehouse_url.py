@@ -10,7 +10,10 @@ from cdp_pipeline.errors import ProjectErrors
 from cdp_pipeline_tests.config.projects import replaced, write_project
 
 SECRET = "s3cr3t"
-ACCEPTED = "Write duckdb:///warehouse.duckdb (beside the project file) or duckdb:////an/absolute/path.duckdb."
+ACCEPTED = (
+    "Write duckdb:///warehouse.duckdb (beside the project file), duckdb:////an/absolute/path.duckdb, or "
+    "postgresql://user@host/database."
+)
 
 
 def with_warehouse(folder: Path, url: str, files: Mapping[str, str] | None = None) -> Path:
@@ -19,7 +22,23 @@ def with_warehouse(folder: Path, url: str, files: Mapping[str, str] | None = Non
 
 @pytest.mark.parametrize("url", ["duckdb:///a.duckdb", "duckdb:////srv/a.duckdb", "duckdb:///data/a b.duckdb"])
 def test_a_file_of_duckdb_is_a_warehouse(tmp_path: Path, url: str) -> None:
-    assert load_project(with_warehouse(tmp_path, url), {}).warehouse == url
+    project = load_project(with_warehouse(tmp_path, url), {})
+    assert (project.warehouse, project.engine) == (url, "duckdb")
+
+
+@pytest.mark.parametrize(
+    ("url", "name"),
+    [
+        ("postgresql://db/shop", "postgresql://db/shop"),
+        ("postgresql://me:s3cr3t@db:5433/shop?sslmode=verify-full", "postgresql://me@db:5433/shop"),
+        ("postgresql:///shop?host=/run/postgresql&password=s3cr3t", "postgresql:///shop"),
+        ("${URL}", "${URL}"),
+    ],
+)
+def test_a_database_is_a_warehouse_and_is_shown_without_its_password(tmp_path: Path, url: str, name: str) -> None:
+    project = load_project(with_warehouse(tmp_path, f'"{url}"'), {"URL": "postgresql://me:s3cr3t@db/shop"})
+    assert project.warehouse == url.replace("${URL}", "postgresql://me:s3cr3t@db/shop")
+    assert (project.warehouse_name, project.engine) == (name, "postgresql")
 
 
 def test_variables_and_files_are_filled_in(tmp_path: Path) -> None:
@@ -73,6 +92,10 @@ def test_a_secret_is_in_no_error(tmp_path: Path, url: str) -> None:
     ("url", "message"),
     [
         ("mysql://db/x", f"is not a warehouse that this release knows. {ACCEPTED}"),
+        ("postgres://db/x", f"is not a warehouse that this release knows. {ACCEPTED}"),
+        ("postgresql+psycopg://db/x", f"is not a warehouse that this release knows. {ACCEPTED}"),
+        ("postgresql://db", f"names no database. {ACCEPTED}"),
+        ("postgresql://db/?sslmode=require", f"names no database. {ACCEPTED}"),
         ("sqlite:///a.db", f"is not a warehouse that this release knows. {ACCEPTED}"),
         ("duckdb://warehouse.duckdb", f"is not a warehouse that this release knows. {ACCEPTED}"),
         ("'duckdb:///'", f"names no file for the warehouse. {ACCEPTED}"),

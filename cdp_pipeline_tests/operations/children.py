@@ -93,21 +93,21 @@ def _command(words: tuple[str, ...], said: Path, at: Moment | None, wait: tuple[
 
 
 def _stop_at(at: Moment, wait: tuple[Path, Path] | None) -> None:
-    from cdp_pipeline.warehouse.duckdb import DuckDBConnection
+    from cdp_pipeline.warehouse.base import Connection
 
-    run_text = DuckDBConnection.run_text
+    run = Connection.run
     times = 0
 
-    def stopping(self: DuckDBConnection, text: str, values: Any, name: str) -> int:
+    def stopping(self: Connection, statement: Any, **values: Any) -> int:
         nonlocal times
-        times += name == at.statement
-        if name == at.statement and times == at.time:
+        times += statement.name == at.statement
+        if statement.name == at.statement and times == at.time:
             if wait is None:
                 os.kill(os.getpid(), signal.SIGKILL)
             else:
                 wait[0].touch()
                 while not wait[1].exists():
                     time.sleep(0.02)
-        return run_text(self, text, values, name)
+        return run(self, statement, **values)
 
-    DuckDBConnection.run_text = stopping  # type: ignore[method-assign]
+    Connection.run = stopping  # type: ignore[method-assign]

@@ -1,4 +1,4 @@
-"""A tiny project whose third day lies there and has not been landed."""
+"""On each engine, a tiny project whose third day lies there and has not been landed."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,10 +18,11 @@ from cdp_pipeline_tests.automation.tiny import (
     run_without_dagster,
     write_tiny,
 )
+from cdp_pipeline_tests.engines import Engine
 
 
-@pytest.fixture(scope="session")
-def two_days() -> Iterator[Path]:
+@pytest.fixture(scope="module")
+def two_days(engine: Engine) -> Iterator[Path]:
     """Return the folder of a project that ran after two days; since then, the second has changed and a third come."""
     with quick_folder() as folder:
         project = write_tiny(folder / "tiny", days={day: rows for day, rows in DAYS.items() if day != THIRD})

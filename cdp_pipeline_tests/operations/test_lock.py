@@ -99,6 +99,7 @@ def test_a_text_that_names_nobody_is_no_holder(text: str, tmp_path: Path) -> Non
     assert read_holder(tmp_path / "missing") is None
 
 
+@pytest.mark.parametrize("engine", ["duckdb"], indirect=True)
 def test_a_dagster_run_that_has_to_wait_tells_the_terminal_too(project: Project, folder: Path) -> None:
     """Between the look for work and the run, somebody else took the lock."""
     go = folder / "go"

@@ -28,6 +28,9 @@ def moments(project: Project, schema: str, table: str, *columns: str) -> list[tu
     return sorted(tuple(moment.astimezone(UTC) for moment in row) for row in rows)
 
 
+pytestmark = pytest.mark.usefixtures("engine")
+
+
 @pytest.fixture
 def never(folder: Path) -> Project:
     """Return a project that never ran."""
