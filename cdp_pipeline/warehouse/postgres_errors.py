@@ -3,6 +3,8 @@
 Codes are SQLSTATEs: https://www.postgresql.org/docs/current/errcodes-appendix.html.
 """
 
+import re
+
 import psycopg
 
 from cdp_pipeline.errors import WarehouseError, WarehouseInterrupted
@@ -20,6 +22,16 @@ _ADVICE = {
     "28000": "Check user and password in `warehouse`, and the server's pg_hba.conf.",
     "3D000": "Make the database first: createdb NAME.",
 }
+# A server that turns a client away at the door gives it no code.
+_TURNED_AWAY = {
+    "authentication failed": _ADVICE["28P01"],
+    "no password supplied": _ADVICE["28P01"],
+    "no pg_hba.conf entry": _ADVICE["28000"],
+    "role .* does not exist": _ADVICE["28000"],
+    "database .* does not exist": _ADVICE["3D000"],
+    "permission denied for database": "Grant the role CONNECT on it; deploy/warehouse_roles.sql does.",
+    "invalid .* value|invalid connection option|does not support SSL|certificate": "Check the options in `warehouse`.",
+}
 _HALF = " Nothing was half written; the next run continues from here."
 
 
@@ -27,6 +39,10 @@ def translated(error: psycopg.Error, name: str, statement: str | None = None) ->
     """The error in our words; `WarehouseInterrupted` when another try can help."""
     code = error.sqlstate or ""
     message = f"{name}: {_said(error)}"
+    if not code:
+        for words, turned_away in _TURNED_AWAY.items():
+            if re.search(words, message):
+                return WarehouseError(f"{message}. {turned_away}", statement=statement)
     if is_lost(error) or code in _TRY_AGAIN or code[:2] in _TRY_AGAIN:
         return WarehouseInterrupted(message, statement=statement)
     advice = _ADVICE.get(code)

@@ -1,7 +1,7 @@
 """The example shop on DuckDB and on PostgreSQL: the same tables, row by row, and the same people whatever the cut."""
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,7 +19,7 @@ PEOPLE, DAYS = 60, 4
 
 
 class World(NamedTuple):
-    """What a warehouse says: every table; for each kind its groups of identifiers, and its profiles without their ids."""
+    """What a warehouse says: every table; of each kind the groups of identifiers, and the profiles without ids."""
 
     tables: dict[str, list[str]]
     groups: dict[str, set[tuple[str, ...]]]
@@ -36,11 +36,11 @@ def landed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def worlds(landed: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[tuple[str, str], World]]:
+def worlds(landed: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], World]:
     """Return what each engine says after each cut."""
     days = sorted({path.name for path in landed.glob("*/*")})
     cuts = {"in one go": [days], "day by day": [[day] for day in days]}
-    yield {
+    return {
         (engine, name): run(engine, cut, landed, tmp_path_factory.mktemp("world"))
         for engine in engines.ENGINES
         for name, cut in cuts.items()
