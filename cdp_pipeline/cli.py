@@ -112,12 +112,12 @@ def profile(
 ) -> None:
     """Show who somebody is: identifiers, attributes, last events."""
     from cdp_pipeline.operations.profile import find_profile
-    from cdp_pipeline.operations.session import open_session
+    from cdp_pipeline.operations.session import open_for_reading
     from cdp_pipeline.validation import load_valid_project
 
     checked = load_valid_project(project)
-    with open_session(checked, "cdp profile", terminal.tell_waiting) as session:
-        found = find_profile(session.connection, checked, identifier)
+    with open_for_reading(checked, "cdp profile", terminal.tell_waiting) as connection:
+        found = find_profile(connection, checked, identifier)
     terminal.show_profile(found, as_json)
 
 

@@ -19,13 +19,18 @@ from cdp_pipeline.warehouse.assets import WAREHOUSE
 
 def build_definitions(project: Project) -> dg.Definitions:
     """Everything that Dagster knows of a project."""
+    assets = [
+        *event_assets(project),
+        *identity_assets(project),
+        *attribute_assets(project),
+        *quality_assets(project),
+    ]
+
+    def with_engine(spec: dg.AssetSpec) -> dg.AssetSpec:
+        return spec.replace_attributes(kinds={*spec.kinds, project.engine}) if "sql" in spec.kinds else spec
+
     return dg.Definitions(
-        assets=[
-            *event_assets(project),
-            *identity_assets(project),
-            *attribute_assets(project),
-            *quality_assets(project),
-        ],
+        assets=dg.map_asset_specs(with_engine, assets),
         asset_checks=build_checks(project),
         jobs=build_jobs(project),
         resources={WAREHOUSE: warehouse_resource(project)},

@@ -54,6 +54,11 @@ class PostgresServer:
         """The address of a database."""
         return f"postgresql://{user}:{password or self.password}@127.0.0.1:{self.port}/{database}"
 
+    @property
+    def binaries(self) -> Path:
+        """The folder of the server's programs; psql is among them."""
+        return self._binaries
+
     def start(self) -> None:
         """Starts the server and waits until it answers; it has to be stopped or dead."""
         listen = ("listen_addresses=127.0.0.1", f"port={self.port}", f"unix_socket_directories={self.folder}")

@@ -49,7 +49,7 @@ def _attribute_spec(kind: str, attribute: Attribute, version: str) -> dg.AssetSp
         deps=[table_key(tables.STITCHED_EVENTS, kind)],
         description=attribute.description or f"`{attribute.type}` of `{attribute.value}`.",
         group_name=group_name(GROUP, kind),
-        kinds={"duckdb", "sql"},
+        kinds={"sql"},
         owners=OWNERS,
         code_version=version,
         tags={"layer": GROUP} | ({"pii": "true"} if attribute.pii else {}),

@@ -11,7 +11,7 @@ from cdp_pipeline.config.model import Project
 from cdp_pipeline.errors import UsageError
 from cdp_pipeline.events.landing import Days, last_day
 from cdp_pipeline.operations.pipeline import landing_due, stages_due
-from cdp_pipeline.operations.session import open_session
+from cdp_pipeline.operations.session import open_for_reading, open_session
 from cdp_pipeline.operations.summary import (
     Journey,
     KindSummary,
@@ -89,8 +89,7 @@ def run_main(
     filed = days or Days(newest, newest)
     with listening(listener):
         launched = launch(project, days=filed, replace_days=days is not None, full=full, listener=listener, tell=tell)
-    with open_session(project, "cdp run", waiting) as session:
-        connection = session.connection
+    with open_for_reading(project, "cdp run", waiting) as connection:
         return RunReport(
             launched.run,
             launched.success,

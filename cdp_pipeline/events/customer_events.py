@@ -12,8 +12,6 @@ from collections.abc import Iterator, Mapping
 from datetime import date
 from typing import Any
 
-from sqlglot import exp
-
 from cdp_pipeline.config.model import Project
 from cdp_pipeline.errors import InputError
 from cdp_pipeline.events.files import read_file
@@ -27,8 +25,8 @@ from cdp_pipeline.events.landing import (
     definition_of,
     last_day,
     plan_landing,
+    table_batch,
     table_shape,
-    table_trees,
 )
 from cdp_pipeline.events.rows import SQL as ROWS
 from cdp_pipeline.events.rows import land_statement, shape_of
@@ -149,8 +147,7 @@ def _read(work: Work, project: Project, days: Days | None, reading: Reading, sta
     if reading.path is None:
         shape = table_shape(work.connection, source)
         work.run(SQL["drop_batch"])
-        day = exp.cast(exp.Literal.string(str(reading.day)), "date") if reading.day else exp.null()
-        work.run(SQL["table_batch"], table_trees(work.connection, source, shape) | {"day_read": day})
+        work.run(table_batch(work.connection, source, shape, reading.day))
         work.run(land_statement(work.connection, source, shape, missing=False), **values, **ends)
         work.run(SQL["drop_batch"])
         return

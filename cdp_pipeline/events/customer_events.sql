@@ -281,7 +281,9 @@ drop table if exists touched_days
 -- name: table_days
 -- A source table's days of arrival with a fingerprint of each day's rows, whatever their order.
 select t.day, count(*) as day_rows, cdp_fingerprint(t.row_text) as fingerprint
-from (select :day as day, :row as row_text from :source_table as f where coalesce(:passes, true)) as t
+from (
+    select :day as day, cast(f as text) as row_text from :source_table as f where coalesce(:passes, true)
+) as t
 group by t.day
 order by t.day
 
@@ -294,7 +296,7 @@ from (
         row_number() over (order by :row) as cdp_place_row,
         cast(null as text) as cdp_read_problem, cast(null as text) as cdp_broken
     from :source_table as f
-    where :day is not distinct from :day_read
+    where :of_day
 ) as t
 
 -- name: drop_batch

@@ -14,6 +14,7 @@ So growth, log-ins and older data never change a survivor's id. Only components 
 the result is the same as if all were (shown by the tests against a plain simulation of these steps).
 """
 
+from cdp_pipeline import tables
 from cdp_pipeline.config.model import Project
 from cdp_pipeline.identity.components import label_components
 from cdp_pipeline.progress import report
@@ -104,7 +105,7 @@ def _publish(work: Work) -> None:
     work.run(SQL["record_changes"], run=work.current_run.run, now=work.now)
     work.run(SQL["queue_entities"])
     work.run(SQL["clear_queue"])
-    work.run(SQL["redirects_view"])
+    work.keep_view(tables.ENTITY_REDIRECTS, SQL["redirects_view"])
     names = ("entities", "ids_issued", "ids_retired", "components_solved", "changes", "largest_group_solved")
     work.measure(**dict(zip(names, work.fetch(SQL["figures"])[0], strict=True)))
     kinds = dict.fromkeys(("new", "merge", "split", "move", "rename", "remove"), 0)

@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlglot import exp
 
+from cdp_pipeline import tables
 from cdp_pipeline.config.model import Project
 from cdp_pipeline.sql.statements import Statements
 from cdp_pipeline.warehouse.base import Connection
@@ -91,7 +92,7 @@ def _record(work: Work, last_change: int) -> None:
         "last_change": last_change,
     }
     work.run(SQL["record_replay"], **values)
-    work.run(SQL["events_view"])
+    work.keep_view(tables.EVENTS, SQL["events_view"])
     names = ("stitched_events", "events_of_somebody", "events_rekeyed", "entities_touched")
     work.measure(**dict(zip(names, work.fetch(SQL["figures"])[0], strict=True)))
     _ = work.number

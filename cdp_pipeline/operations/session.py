@@ -9,10 +9,11 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, time, timedelta
 
 from cdp_pipeline.config.model import Project
+from cdp_pipeline.errors import WarehouseError
 from cdp_pipeline.sql.statements import Statements
 from cdp_pipeline.warehouse.base import Connection
 from cdp_pipeline.warehouse.lock import Claim, Holder
-from cdp_pipeline.warehouse.opening import hold_warehouse
+from cdp_pipeline.warehouse.opening import hold_warehouse, read_warehouse
 from cdp_pipeline.warehouse.stage import Run
 
 SQL = Statements(__package__, "runs.sql")
@@ -70,6 +71,27 @@ class Session:
         values = {"run": self.run_id, "status": status, "seconds": seconds, "as_of": self.run.as_of}
         with self.connection.transaction():
             self.connection.run(SQL["end_run"].bind(self._schemas), **values)
+
+
+@contextmanager
+def open_for_reading(project: Project, reader: str, waiting: Waiting) -> Iterator[Connection]:
+    """Opens the warehouse to look something up; only an engine that one process at a time can open makes it wait.
+
+    Args:
+        project: the project.
+        reader: who reads, as others see it.
+        waiting: told who holds the lock, when there is to wait.
+
+    Raises:
+        WarehouseError: the warehouse cannot be opened, or no run has made its tables yet.
+    """
+    claim = Claim(project.schema_name, "", reader, waiting)
+    with read_warehouse(project.warehouse, project.folder, claim) as connection:
+        schemas = [project.schema_name, *(entity.schema_name for entity in project.entities.values())]
+        missing = [schema for schema in schemas if not connection.has_schema(schema)]
+        if missing:
+            raise WarehouseError(f"The warehouse has no schema `{missing[0]}` yet. Run `cdp run` first.")
+        yield connection
 
 
 @contextmanager

@@ -40,7 +40,7 @@ limit 1
 select i.identifier_id, m.entity_id
 from kind.identifiers as i
 join kind.entity_map as m on m.identifier_id = i.identifier_id
-where i.identifier_type = :identifier_type and i.value = :value
+where i.identifier_id = cdp_hash('identifier', cast(:identifier_type as text), cast(:value as text))
 
 -- name: identifiers
 select i.identifier_type, i.value, i.first_seen, i.last_seen, i.events

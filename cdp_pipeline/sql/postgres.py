@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from sqlglot import exp
 
 from cdp_pipeline.sql.forms import apply_forms, rewrite_up
-from cdp_pipeline.sql.postgres_forms import bytewise
+from cdp_pipeline.sql.postgres_forms import SESSION_FUNCTIONS, bytewise
 
 _MARK = "\x01"  # stands in no statement; it keeps a parameter apart from a % that is written
 _TEXTS = (exp.DType.TEXT, exp.DType.VARCHAR)
@@ -34,7 +34,12 @@ def render(tree: exp.Expr) -> Rendered:
     """Renders a tree that holds our forms; the tree is used up."""
     tree = apply_forms(tree, "postgres")
     tree = rewrite_up(tree, _meaning)
-    functions: dict[str, str] = {}
+    functions = {
+        name: SESSION_FUNCTIONS[name]
+        for call in tree.find_all(exp.Anonymous)
+        for name in [call.name.lower().removeprefix("pg_temp.")]
+        if name in SESSION_FUNCTIONS
+    }
     tree = rewrite_up(tree, lambda node: _tried(node, functions) if _is_try(node) else node)
     _fence(tree)
     return Rendered(_text(tree), tuple(functions.items()))

@@ -72,7 +72,7 @@ def table_spec(
         deps=list(deps),
         description=f"One row is {table.row_means}.",
         group_name=group_name(group, stage.kind),
-        kinds={"duckdb", "sql"},
+        kinds={"sql"},
         owners=OWNERS,
         code_version=stage.definition[:16] or "1",
         partitions_def=partitions,

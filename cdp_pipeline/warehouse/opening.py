@@ -51,8 +51,24 @@ def hold_warehouse(url: str, folder: Path, claim: Claim) -> Iterator[Connection]
             yield connection
 
 
-def open_postgres(url: str, claim: Claim) -> Connection:
-    """Connects to PostgreSQL and takes the writer's lock.
+@contextmanager
+def read_warehouse(url: str, folder: Path, claim: Claim) -> Iterator[Connection]:
+    """Opens the warehouse for the block, to read; a DuckDB file cannot be read while another process has it open.
+
+    Raises:
+        WarehouseBusy: a process that does not know the lock has the file open.
+        WarehouseError: there is no such warehouse, or it cannot be opened.
+    """
+    if url.startswith(_DUCKDB):
+        with hold_warehouse(url, folder, claim) as connection:
+            yield connection
+    else:
+        with closing(open_postgres(url, claim, writer=False)) as connection:
+            yield connection
+
+
+def open_postgres(url: str, claim: Claim, *, writer: bool = True) -> Connection:
+    """Connects to PostgreSQL, and takes the writer's lock unless the session only reads.
 
     Raises:
         WarehouseError: there is no such warehouse, or what PostgreSQL needs is not installed.
@@ -64,4 +80,4 @@ def open_postgres(url: str, claim: Claim) -> Connection:
             f"A warehouse on PostgreSQL needs the package {error.name}. Install it with: pip install "
             "'cdp-pipeline[postgres]'"
         ) from error
-    return PostgresConnection(url, claim)
+    return PostgresConnection(url, claim, writer=writer)

@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import date, timedelta
+from functools import cached_property
 from typing import Any, ClassVar
 
 import psycopg
@@ -21,6 +22,7 @@ from typing_extensions import override
 from cdp_pipeline import tables
 from cdp_pipeline.errors import WarehouseInterrupted
 from cdp_pipeline.sql.postgres import Rendered, render
+from cdp_pipeline.sql.postgres_forms import CASE_COLLATIONS
 from cdp_pipeline.sql.statements import Statement
 from cdp_pipeline.tables import Table
 from cdp_pipeline.warehouse.base import Connection, Row, create_table
@@ -57,19 +59,20 @@ where n.nspname = %(schema)s and c.relname = ANY(%(names)s)
 
 
 class PostgresConnection(Connection):
-    """A session of a PostgreSQL server that holds the writer's lock."""
+    """A session of a PostgreSQL server, which holds the writer's lock unless it only reads."""
 
     dialect: ClassVar[str] = "postgres"
     default_schema: ClassVar[str] = "public"
     _texts: ClassVar[dict[tuple[object, ...], Rendered]] = {}
 
-    def __init__(self, url: str, claim: Claim) -> None:
-        """Connects and takes the lock, however long that takes.
+    def __init__(self, url: str, claim: Claim, *, writer: bool = True) -> None:
+        """Connects and takes the lock, however long that takes; a reader takes none.
 
         Raises:
             WarehouseError: there is no such server, database or role, or it will not do.
         """
         self._claim = claim
+        self._writer = writer
         self._engine = make_engine(url, claim)
         self._pooled: Any = None
         self._functions: set[str] = set()
@@ -90,6 +93,8 @@ class PostgresConnection(Connection):
         self._pooled = open_connection(self._engine)
         self._functions.clear()
         self._written.clear()
+        if not self._writer:
+            return
         try:
             take_lock(self.driver, self._claim)
         except psycopg.Error as error:
@@ -133,9 +138,17 @@ class PostgresConnection(Connection):
         rendered = self._rendered_of(statement)
         for name, body in rendered.functions:
             if name not in self._functions:
-                self._execute(f"create or replace function pg_temp.{name} {body}".replace("%", "%%"), {}, name)
+                text = f"create or replace function pg_temp.{name} {body}".replace("%", "%%")
+                self._execute(text.replace("{collation}", self._collation) if "{" in text else text, {}, name)
                 self._functions.add(name)
         return rendered.text
+
+    @cached_property
+    def _collation(self) -> str:
+        """The collation by which upper and lower case are told: the first that the database has."""
+        query = "SELECT collname FROM pg_collation WHERE collname = ANY(%(names)s)"
+        found = {name for (name,) in self.fetch_text(query, {"names": list(CASE_COLLATIONS)}, "collations")}
+        return next(name for name in CASE_COLLATIONS if name in found)
 
     @override
     def run_text(self, text: str, values: Mapping[str, Any], name: str) -> int:

@@ -18,6 +18,7 @@ _ADVICE = {
     "53200": "The server ran out of memory, or of its table of locks: raise max_locks_per_transaction for the latter.",
     "42501": "The role lacks a privilege. deploy/warehouse_roles.sql makes one that has all that is needed.",
     "25006": "This server takes no writes: it may be a standby, or set read-only. Name the primary in `warehouse`.",
+    "2BP01": "Something of yours reads what is to be made anew, a view perhaps: drop it, and make it again afterwards.",
     "28P01": "Check user and password in `warehouse`.",
     "28000": "Check user and password in `warehouse`, and the server's pg_hba.conf.",
     "3D000": "Make the database first: createdb NAME.",

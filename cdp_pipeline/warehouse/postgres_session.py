@@ -1,4 +1,4 @@
-"""One session of a PostgreSQL server: its settings, its functions, and the writer's lock that it holds.
+"""One session of a PostgreSQL server: its settings, and the writer's lock that it holds.
 
 The lock is an advisory lock of the session, so the server frees it when the session ends, however it ends. A waiter
 asks again and again rather than standing in the server's queue, where a waiting statement would keep old rows alive.
@@ -18,7 +18,6 @@ from sqlalchemy import URL, Engine, create_engine, event, make_url, pool
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from cdp_pipeline.errors import WarehouseError, WarehouseInterrupted
-from cdp_pipeline.sql.postgres_forms import CASE_COLLATIONS, SESSION_FUNCTIONS
 from cdp_pipeline.warehouse.lock import POLL_SECONDS, Claim, Holder
 from cdp_pipeline.warehouse.postgres_errors import translated
 
@@ -88,7 +87,7 @@ def make_engine(url: str, claim: Claim) -> Engine:
 
 
 def _prepare(connection: Any, _: object) -> None:
-    """Gives a new session our settings and functions."""
+    """Gives a new session our settings."""
     driver: psycopg.Connection[Any] = getattr(connection, "driver_connection", connection)
     driver.autocommit = True
     for name in ("json", "jsonb"):
@@ -104,14 +103,6 @@ def _prepare(connection: Any, _: object) -> None:
     for name, value in _SETTINGS_WHERE_KNOWN.items():
         with suppress(psycopg.ProgrammingError, psycopg.DataError, psycopg.NotSupportedError):
             driver.execute("select set_config(%s, %s, false)", (name, value))
-    found = driver.execute(
-        "select c.collname from pg_collation as c where c.collname = any(%s)", (list(CASE_COLLATIONS),)
-    )
-    there = {row[0] for row in found}
-    collation = next(name for name in CASE_COLLATIONS if name in there)
-    for name, body in SESSION_FUNCTIONS.items():
-        text = f"create or replace function pg_temp.{name} {body.replace('{collation}', collation)}"
-        driver.execute(text.encode())
 
 
 def open_connection(engine: Engine) -> Any:

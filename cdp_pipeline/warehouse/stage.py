@@ -18,6 +18,7 @@ from sqlglot import exp
 
 from cdp_pipeline.errors import InvariantError
 from cdp_pipeline.sql.statements import Statement, Statements
+from cdp_pipeline.tables import Table
 from cdp_pipeline.warehouse.base import Connection, Row, Schemas
 
 SQL = Statements(__package__, "stage.sql")
@@ -121,6 +122,12 @@ class Work:
     def measure(self, **metrics: float) -> None:
         """Notes figures of this run."""
         self.facts.metrics.update(metrics)
+
+    def keep_view(self, view: Table, statement: Statement) -> None:
+        """Makes a view anew with all else, or if it is not there; readers of it need not wait otherwise."""
+        schema = self.spec.schemas[view.scope]
+        if self.due is Due.ALL or self.connection.columns_of(schema, view.name) is None:
+            self.run(statement)
 
     def must_be_empty(self, name: str, statement: Statement, **values: Any) -> None:
         """Takes an invariant: the number of rows that break it."""
