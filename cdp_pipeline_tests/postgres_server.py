@@ -70,6 +70,11 @@ class PostgresServer:
             )  # fmt: skip
         self.wait_until_ready()
 
+    def processes(self) -> list[int]:
+        """The numbers of the server's processes, the first of which has started the others."""
+        process = self._running()
+        return [process.pid, *_children(process.pid)]
+
     def wait_until_ready(self) -> None:
         """Waits until the server answers; its log is shown if it never does."""
         deadline = time.monotonic() + PATIENCE

@@ -8,12 +8,15 @@ Files are landed in groups of whole days, each in one transaction: a reader sees
 the same before and after is not touched, so that nothing downstream is done again for it.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from typing import Any
 
+import pyarrow as pa
+
 from cdp_pipeline.config.model import Project
 from cdp_pipeline.errors import InputError
+from cdp_pipeline.events.ahead import ahead
 from cdp_pipeline.events.files import read_file
 from cdp_pipeline.events.landing import (
     EVERY_DAY,
@@ -38,7 +41,6 @@ from cdp_pipeline.warehouse.stage import Due, Facts, Run, StageSpec, Work, stage
 ASSET = "cdp/customer_events"
 INVARIANTS = ("landed rows are events or rejected rows", "every event once", "no landed event is missing")
 GROUP_BYTES = 64 << 20
-_Bound = dict[tuple[str, str], Statement]
 _TEMPORARY = ("landed", "scope", "replaced", "related", "contested", "contest", "unchanged", "touched_days")
 
 
@@ -70,9 +72,8 @@ def land_events(
     total = Facts(ASSET, None, Due.CHANGES if plan.readings else Due.NOTHING)
     total.metrics.update(vanished_files=len(plan.vanished), waiting_files=len(plan.waiting))
     done = 0
-    statements: _Bound = {}
     for group in _groups(plan.readings):
-        facts = _land_group(connection, project, run, days, group, statements, (done, len(plan.readings)))
+        facts = _land_group(connection, project, run, days, group, (done, len(plan.readings)))
         done += len(group)
         total.days.update(facts.days)
         total.invariants.update({n: total.invariants.get(n, 0) + count for n, count in facts.invariants.items()})
@@ -103,7 +104,6 @@ def _land_group(
     run: Run,
     days: Days | None,
     group: list[Reading],
-    statements: _Bound,
     progress: tuple[int, int],
 ) -> Facts:
     with stage(connection, customer_events_spec(project), run) as work:
@@ -112,9 +112,7 @@ def _land_group(
             work.run(ROWS["drop_landed"] if name == "landed" else SQL[f"drop_{name}"])
         work.run(ROWS["make_landed"])
         work.run(SQL["make_scope"])
-        for number, reading in enumerate(group):
-            report("landing", progress[0] + number, progress[1])
-            _read(work, project, days, reading, statements)
+        _read(work, project, days, group, progress)
         report("landing", progress[0] + len(group), progress[1])
         _refuse_early_rows(work, project)
         _decide(work)
@@ -130,34 +128,71 @@ def _window(reading: Reading, days: Days | None) -> tuple[date, date]:
     return (days.first, days.last) if days is not None and reading.day is None else EVERY_DAY
 
 
-def _read(work: Work, project: Project, days: Days | None, reading: Reading, statements: _Bound) -> None:
-    first, final = _window(reading, days)
-    work.run(SQL["add_to_scope"], source=reading.source, place=reading.place, first_day=first, final_day=final)
-    if reading.gone:
-        return
-    source = project.sources[reading.source]
-    values: dict[str, Any] = {
-        "landed_from": source.name,
-        "place": reading.place,
-        "last_day": last_day(project, work.current_run),
-    }
-    if source.arrived_at is None:
-        values["day"] = reading.day
-    ends: dict[str, Any] = {"first_day": first, "final_day": final if project.end is None else min(final, project.end)}
-    if reading.path is None:
-        shape = table_shape(work.connection, source)
-        work.run(SQL["drop_batch"])
-        work.run(table_batch(work.connection, source, shape, reading.day))
-        work.run(land_statement(work.connection, source, shape, missing=False), **values, **ends)
-        work.run(SQL["drop_batch"])
-        return
-    for batch in read_file(reading.path):
+def _read(work: Work, project: Project, days: Days | None, group: list[Reading], progress: tuple[int, int]) -> None:
+    """Reads the rows of a group into `landed`; the next batch is read from its file while the last is worked on."""
+    for reading in group:
+        first, final = _window(reading, days)
+        work.run(SQL["add_to_scope"], source=reading.source, place=reading.place, first_day=first, final_day=final)
+    # One source after the other: batches of the same columns are loaded into the same table.
+    readings = sorted((each for each in group if not each.gone), key=lambda each: (each.source, each.place))
+    landing = _Landing(work, project, days)
+    done: set[str] = set()
+    for reading, batch in ahead(_batches(readings)):
+        if reading.place not in done:
+            report("landing", progress[0] + len(done), progress[1])
+            done.add(reading.place)
+        landing.land(reading, batch)
+
+
+def _batches(readings: Iterable[Reading]) -> Iterator[tuple[Reading, pa.Table | None]]:
+    """The batches of each file in turn; a day of a source table is one by itself, made within the warehouse."""
+    for reading in readings:
+        if reading.path is None:
+            yield reading, None
+        else:
+            yield from ((reading, batch) for batch in read_file(reading.path))
+
+
+class _Landing:
+    """Turns batches into rows of `landed`; a statement is made once for each source and its columns."""
+
+    def __init__(self, work: Work, project: Project, days: Days | None) -> None:
+        self._work = work
+        self._project = project
+        self._days = days
+        self._statements: dict[tuple[str, str], Statement] = {}
+
+    def land(self, reading: Reading, batch: pa.Table | None) -> None:
+        """Lands one batch, or the day of a source table."""
+        work = self._work
+        source = self._project.sources[reading.source]
+        if batch is None:
+            shape = table_shape(work.connection, source)
+            work.run(SQL["drop_batch"])
+            work.run(table_batch(work.connection, source, shape, reading.day))
+            work.run(land_statement(work.connection, source, shape, missing=False), **self._values(reading))
+            work.run(SQL["drop_batch"])
+            return
         work.connection.load("landing_batch", batch)
         key = (source.name, str(batch.schema))
-        if key not in statements:
-            statements[key] = land_statement(work.connection, source, shape_of(batch.column_names))
-        work.run(statements[key], **values, **ends)
+        if key not in self._statements:
+            self._statements[key] = land_statement(work.connection, source, shape_of(batch.column_names))
+        work.run(self._statements[key], **self._values(reading))
         work.connection.unload("landing_batch")
+
+    def _values(self, reading: Reading) -> dict[str, Any]:
+        end = self._project.end
+        first, final = _window(reading, self._days)
+        values: dict[str, Any] = {
+            "landed_from": reading.source,
+            "place": reading.place,
+            "last_day": last_day(self._project, self._work.current_run),
+            "first_day": first,
+            "final_day": final if end is None else min(final, end),
+        }
+        if self._project.sources[reading.source].arrived_at is None:
+            values["day"] = reading.day
+        return values
 
 
 def _refuse_early_rows(work: Work, project: Project) -> None:

@@ -105,12 +105,12 @@ def _write(work: Work) -> None:
     else:
         work.run(SQL["log_removed"], since=work.since, number=work.number)
         work.run(SQL["remove"], since=work.since)
-    work.run(SQL["add"], number=work.number)
+    work.measure(events_identified=work.run(SQL["add"], number=work.number))
     work.run(SQL["add_values"])
 
 
 def _measure(work: Work) -> None:
-    names = ("events_identified", "occurrences", "invalid_values", "blocked_values")
+    names = ("occurrences", "invalid_values", "blocked_values")
     work.measure(**dict(zip(names, work.fetch(SQL["figures"])[0], strict=True)))
     for day, events in work.fetch(SQL["figures_by_day"]):
         work.facts.days[day] = {"identified events": events}

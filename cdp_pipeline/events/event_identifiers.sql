@@ -81,7 +81,6 @@ where r.status = 'valid' and r.identifier_id not in (select v.identifier_id from
 
 -- name: figures
 select
-    (select count(distinct f.event_number) from found as f) as events_identified,
     (select count(*) from occurrences as o) as occurrences,
     (
         select count(*) from occurrences as o

@@ -111,7 +111,7 @@ FORMS: dict[str, Form] = {
     ),
     "cdp_json_kinds": template(
         "list_transform(CASE WHEN json_type(:a) = 'ARRAY' THEN json_type(:a, '$[*]') ELSE [json_type(:a)] END, "
-        f"lambda k: {_DUCKDB_KIND.format('k')})",
+        f"lambda cdp_each: {_DUCKDB_KIND.format('cdp_each')})",
         "duckdb",
     ),
     "cdp_size": template("len(:a)", "duckdb"),
@@ -136,13 +136,15 @@ FORMS: dict[str, Form] = {
     "cdp_matches": template("regexp_matches(:a, :b)", "duckdb"),
     "cdp_first": template("arg_min(:a, struct_pack(k1 := :b, k2 := :c)) FILTER (WHERE :a IS NOT NULL)", "duckdb"),
     "cdp_last": template("arg_max(:a, struct_pack(k1 := :b, k2 := :c)) FILTER (WHERE :a IS NOT NULL)", "duckdb"),
-    "cdp_ordered": template("list_transform(list_sort(list(struct_pack(k := :b, v := :a))), lambda s: s.v)", "duckdb"),
+    "cdp_ordered": template(
+        "list_transform(list_sort(list(struct_pack(k := :b, v := :a))), lambda cdp_pair: cdp_pair.v)", "duckdb"
+    ),
     "cdp_any": template("min(:a)", "duckdb"),
     "cdp_average": template(_DUCKDB_AVERAGE, "duckdb"),
     "cdp_sum": template(_DUCKDB_SUM, "duckdb"),
     "cdp_list": template(f"to_json({_DUCKDB_LIST})", "duckdb"),
     "cdp_list_double": template(
-        f"to_json(list_transform({_DUCKDB_LIST}, lambda x: {_DUCKDB_JSON_DOUBLE.format('x')}))", "duckdb"
+        f"to_json(list_transform({_DUCKDB_LIST}, lambda cdp_each: {_DUCKDB_JSON_DOUBLE.format('cdp_each')}))", "duckdb"
     ),
     "cdp_json_time": template("rtrim(rtrim(strftime(:a, '%Y-%m-%dT%H:%M:%S.%f'), '0'), '.') || '+00:00'", "duckdb"),
     "cdp_json_double": template(_DUCKDB_JSON_DOUBLE.format(":a"), "duckdb"),

@@ -34,12 +34,9 @@ def render(tree: exp.Expr) -> Rendered:
     """Renders a tree that holds our forms; the tree is used up."""
     tree = apply_forms(tree, "postgres")
     tree = rewrite_up(tree, _meaning)
-    functions = {
-        name: SESSION_FUNCTIONS[name]
-        for call in tree.find_all(exp.Anonymous)
-        for name in [call.name.lower().removeprefix("pg_temp.")]
-        if name in SESSION_FUNCTIONS
-    }
+    called = {call.name.lower().removeprefix("pg_temp.") for call in tree.find_all(exp.Anonymous)}
+    called |= {"cdp_try_any_time"} if "cdp_try_time" in called else set()
+    functions = {name: body for name, body in SESSION_FUNCTIONS.items() if name in called}
     tree = rewrite_up(tree, lambda node: _tried(node, functions) if _is_try(node) else node)
     _fence(tree)
     return Rendered(_text(tree), tuple(functions.items()))
@@ -89,7 +86,7 @@ def _tried(node: exp.Expr, functions: dict[str, str]) -> exp.Expr:
     body = rewrite_up(value.copy(), field).sql("postgres")
     name = f"cdp_try_{hashlib.sha256(body.encode()).hexdigest()[:24]}"
     functions[name] = (
-        "(cdp_row record, cdp_null anyelement) returns anyelement language plpgsql as $cdp$ "
+        "(cdp_row record, cdp_null anyelement) returns anyelement language plpgsql stable as $cdp$ "
         f"begin return {body}; exception when others then return null; end $cdp$"
     )
     row = exp.Anonymous(this="ROW", expressions=columns)

@@ -166,24 +166,33 @@ FORMS: dict[str, Form] = {
 
 # The most suitable collation for upper and lower case comes first; the database's own is the last resort.
 CASE_COLLATIONS = ("pg_c_utf8", "C.utf8", "C.UTF-8", "en_US.utf8", "und-x-icu", "default")
-# Every exception but a cancelled statement is caught by `others`.
+# Every exception but a cancelled statement is caught by `others`. None of them is volatile: each call of one that is
+# begins another command of the transaction, which takes longer than the call.
 SESSION_FUNCTIONS = {
-    "cdp_try_json": """
-        (cdp_text text) returns jsonb language plpgsql strict parallel restricted as $cdp$
-        begin return cast(cdp_text as jsonb); exception when others then return null; end $cdp$""",
-    "cdp_try_time": rf"""
-        (cdp_text text) returns timestamptz language plpgsql strict parallel restricted as $cdp$
+    "cdp_try_any_time": rf"""
+        (cdp_text text) returns timestamptz language plpgsql stable strict as $cdp$
         begin
-            -- Most times look like this, and to see that they do takes a tenth of the time.
-            if cdp_text like '____-__-__T__:__:__%' and left(cdp_text, 4) <> '0000'
-                and translate(cdp_text, '0123456789', '') in ('--T::Z', '--T::.Z') and length(cdp_text) < 28 then
-                return cast(cdp_text as timestamptz);
-            end if;
             if cdp_text ~ '{ISO_TIME}' and left(cdp_text, 4) <> '0000' then
                 return cast(regexp_replace(cdp_text, '(\.\d{{6}})\d+', '\1') as timestamptz);
             end if;
             return null;
         exception when others then return null;
+        end $cdp$""",
+    "cdp_try_json": """
+        (cdp_text text) returns jsonb language plpgsql immutable strict as $cdp$
+        begin return cast(cdp_text as jsonb); exception when others then return null; end $cdp$""",
+    # Most times look like this one and are on no day that a month may lack: to see that is much faster than to try.
+    "cdp_try_time": """
+        (cdp_text text) returns timestamptz language plpgsql stable strict as $cdp$
+        begin
+            if cdp_text like '____-__-__T__:__:__%' and translate(cdp_text, '0123456789', '') in ('--T::Z', '--T::.Z')
+                and length(cdp_text) < 28 and left(cdp_text, 4) <> '0000'
+                and substr(cdp_text, 6, 2) between '01' and '12' and substr(cdp_text, 9, 2) between '01' and '28'
+                and substr(cdp_text, 12, 2) < '24' and substr(cdp_text, 15, 2) < '60' and substr(cdp_text, 18, 2) < '60'
+            then
+                return cast(cdp_text as timestamptz);
+            end if;
+            return pg_temp.cdp_try_any_time(cdp_text);
         end $cdp$""",
     "cdp_json_texts": """
         (cdp_json jsonb) returns text[] language sql immutable as $cdp$

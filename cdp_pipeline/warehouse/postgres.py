@@ -34,6 +34,7 @@ from cdp_pipeline.warehouse.postgres_session import make_engine, open_connection
 _MANY_ROWS = 1_000
 _SHARE = 0.2  # of a table that is written before it is analysed again
 _WRITES = re.compile(r'^(?:WITH .*?)?(?:INSERT INTO|CREATE TEMPORARY TABLE|UPDATE|MERGE INTO) ((?:"?\w+"?\.)?"?\w+"?)')
+_TEMPORARY = re.compile(r"^(?:CREATE TEMPORARY TABLE|DROP TABLE IF EXISTS) (\w+)")
 _COLUMNS = """
 SELECT a.attname, format_type(a.atttypid, a.atttypmod)
 from pg_attribute as a
@@ -78,6 +79,8 @@ class PostgresConnection(Connection):
         self._functions: set[str] = set()
         self._written: dict[str, int] = {}
         self._filled: set[str] = set()
+        self._loaded: dict[str, str] = {}
+        self._held: set[str] = set()
         self._types: dict[int, str] = {}
         self._daily: list[tuple[str, str]] = []
         self._within = False
@@ -91,14 +94,18 @@ class PostgresConnection(Connection):
 
     def _connect(self) -> None:
         self._pooled = open_connection(self._engine)
-        self._functions.clear()
-        self._written.clear()
+        self._forget()
         if not self._writer:
             return
         try:
             take_lock(self.driver, self._claim)
         except psycopg.Error as error:
             raise translated(error, "lock") from error
+
+    def _forget(self) -> None:
+        """What the session had is gone, or went with the transaction."""
+        for forgotten in (self._functions, self._written, self._filled, self._loaded, self._held):
+            forgotten.clear()
 
     def _reconnect(self) -> None:
         self._discard()
@@ -153,6 +160,9 @@ class PostgresConnection(Connection):
     @override
     def run_text(self, text: str, values: Mapping[str, Any], name: str) -> int:
         cursor = self._execute(text, values, name)
+        made_or_dropped = _TEMPORARY.match(text)
+        if made_or_dropped is not None:
+            self._loaded.pop(made_or_dropped[1], None)
         if cursor.rowcount > 0:
             written = _WRITES.match(text)
             if written is not None:
@@ -188,8 +198,17 @@ class PostgresConnection(Connection):
             if len(re.findall(rf"(?<![\w.\"]){re.escape(table)}(?![\w\"])", text)) <= own:
                 continue
             if rows >= max(_MANY_ROWS if "." in table else 1, _SHARE * self._rows_known(table)):
-                self.driver.execute(f"analyze {table}".encode())
+                self.driver.execute(f"analyze {table} {self._analysed(table)}".encode())
                 del self._written[table]
+
+    def _analysed(self, table: str) -> str:
+        """The columns to look at: all but JSON, by which nothing is found, and which is long."""
+        query = (
+            "select string_agg(quote_ident(attname), ', ') from pg_attribute where attrelid = to_regclass(%s) "
+            "and attnum > 0 and not attisdropped and atttypid not in ('jsonb'::regtype, 'jsonb[]'::regtype)"
+        )
+        found = self.driver.execute(query, (table,)).fetchone()
+        return f"({found[0]})" if found is not None and found[0] else ""
 
     def _rows_known(self, table: str) -> float:
         """How many rows the planner believes that a table has."""
@@ -201,8 +220,7 @@ class PostgresConnection(Connection):
     @override
     def load(self, name: str, rows: pa.Table) -> None:
         columns = ", ".join(f"{_quoted(field.name)} {postgres_type(field.type)}" for field in rows.schema)
-        self._execute(f"drop table if exists pg_temp.{_quoted(name)}".replace("%", "%%"), {}, f"load {name}")
-        self._execute(f"create temporary table {_quoted(name)} ({columns})".replace("%", "%%"), {}, f"load {name}")
+        self._make_loaded(name, columns)
         try:
             with (
                 self.driver.cursor() as cursor,
@@ -211,11 +229,23 @@ class PostgresConnection(Connection):
                 copy.write(as_csv(rows))
         except psycopg.Error as error:
             raise translated(error, f"load {name}") from error
+        self._held.add(name)
         self._written[name] = rows.num_rows
+
+    def _make_loaded(self, name: str, columns: str) -> None:
+        """Makes the table, or empties it: with many new tables in a transaction, all that it does becomes slower."""
+        if self._loaded.get(name) == columns:
+            self.unload(name)
+            return
+        self._execute(f"drop table if exists pg_temp.{_quoted(name)}", {}, f"load {name}")
+        self._execute(f"create temporary table {_quoted(name)} ({columns})".replace("%", "%%"), {}, f"load {name}")
+        self._loaded[name] = columns
 
     @override
     def unload(self, name: str) -> None:
-        self._execute(f"drop table if exists pg_temp.{_quoted(name)}", {}, f"unload {name}")
+        if name in self._loaded and name in self._held:
+            self._execute(f"truncate pg_temp.{_quoted(name)}", {}, f"unload {name}")
+        self._held.discard(name)
         self._written.pop(name, None)
 
     @override
@@ -325,8 +355,7 @@ class PostgresConnection(Connection):
     def _rollback(self) -> None:
         self._within = False
         # Functions and temporary tables that the transaction made go with it.
-        for forgotten in (self._functions, self._written, self._filled):
-            forgotten.clear()
+        self._forget()
         with suppress(psycopg.Error):
             self.driver.execute("ROLLBACK")
 

@@ -1,0 +1,1 @@
+"""How SQL is written, on each engine."""

@@ -1,0 +1,204 @@
+"""Every form of the table of forms, on each engine: the same value, which is PostgreSQL's."""
+
+import hashlib
+import json
+import uuid
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from cdp_pipeline.errors import WarehouseError
+from cdp_pipeline.sql.forms import FORMS
+from cdp_pipeline.sql.statements import statement
+from cdp_pipeline.warehouse.base import Connection
+from cdp_pipeline_tests.engines import Engine
+from cdp_pipeline_tests.pipeline.driver import plain
+
+J = """cast('{"a": {"b": [1, "x", null, {"c": 2}]}, "t": "text", "n": 1.5, "i": 7, "f": false, "z": null}' as jsonb)"""
+AT = "cast('2026-01-31 10:00:00.25+00' as timestamptz)"
+
+
+def uuid_of(*parts: str) -> str:
+    return str(uuid.UUID(bytes=hashlib.sha256("\x1f".join(parts).encode()).digest()[:16]))
+
+
+def at(*numbers: int) -> datetime:
+    return datetime(*numbers, tzinfo=UTC)  # type: ignore[arg-type,misc]
+
+
+VALUES: list[tuple[str, Any]] = [
+    ("cdp_hash('event', 'web', 'é')", uuid_of("event", "web", "é")),
+    ("cdp_hash('entity', cast('00000000-0000-0000-0000-00000000000a' as uuid), 0)",
+     uuid_of("entity", "00000000-0000-0000-0000-00000000000a", "0")),
+    ("""cdp_path_text(cdp_try_json('{"a": 1}'), 'a')""", "1"),
+    ("cdp_try_json('{')", None),
+    ("cdp_try_json('')", None),
+    ("cdp_try_json(cast(null as text))", None),
+    (f"cdp_json_kind({J})", "object"),
+    ("cdp_json_kind(cast('[1]' as jsonb))", "array"),
+    ("cdp_json_kind(cast('\"x\"' as jsonb))", "string"),
+    ("cdp_json_kind(cast('null' as jsonb))", "null"),
+    ("cdp_json_kind(cast('true' as jsonb))", "boolean"),
+    ("""cdp_json_texts(cast('["a", 1, null, {"b": 2}]' as jsonb))""", ("a", "1", None, '{"b":2}')),
+    ("cdp_json_texts(cast('\"a\"' as jsonb))", ("a",)),
+    ("""cdp_json_kinds(cast('["a", true, null, {}]' as jsonb))""", ("string", "boolean", "null", "object")),
+    ("cdp_json_kinds(cast('\"a\"' as jsonb))", ("string",)),
+    ("cdp_size(array['a', 'b'])", 2),
+    ("cdp_places(array['a', 'b', 'c'])", (0, 1, 2)),
+    ("cdp_text(cast('\"a\"' as jsonb))", "a"),
+    ("cdp_text(cast('12' as jsonb))", "12"),
+    ("cdp_text(cast('null' as jsonb))", None),
+    (f"cdp_path_text({J}, 'a', 'b', 0)", "1"),
+    (f"cdp_path_text({J}, 'a', 'b', 1)", "x"),
+    (f"cdp_path_text({J}, 'a', 'b', 3, 'c')", "2"),
+    (f"cdp_path_text({J}, 'a', 'b', -1)", '{"c":2}'),
+    (f"cdp_path_text({J}, 'a', 'none')", None),
+    (f"cdp_path_text({J}, 'z')", None),
+    (f"cdp_path_text({J}, 'f')", "false"),
+    (f"cdp_path({J}, 'a', 'b', 1)", '"x"'),
+    (f"cdp_kind_name(cdp_path_kind({J}, 't'))", "string"),
+    (f"cdp_kind_name(cdp_path_kind({J}, 'n'))", "number"),
+    (f"cdp_kind_name(cdp_path_kind({J}, 'f'))", "boolean"),
+    (f"cdp_kind_name(cdp_path_kind({J}, 'a'))", "object"),
+    (f"cdp_kind_name(cdp_path_kind({J}, 'none'))", None),
+    (f"cdp_path_texts({J}, ('a', 'b', 1), ('a', 'b', 0), ('a', 'none'))", ("x", "1", None)),
+    (f"cdp_paths({J}, ('a', 'b', 1), ('a', 'b', 0))", ('"x"', "1")),
+    ("cdp_digits('+420 (777) 1')", "4207771"),
+    ("cdp_whole(' 12 ', cast(null as bigint))", 12),
+    ("cdp_whole('-3', cast(null as integer))", -3),
+    ("cdp_divide(1, 4)", 0.25),
+    ("cdp_like('a%b', 'a\\%_')", True),
+    ("cdp_like('axb', 'a\\%_')", False),
+    ("cdp_ilike('ÄPFEL', 'äpf%')", True),
+    ("cdp_matches('abc', 'b')", True),
+    ("cdp_matches('abc', '^b')", False),
+    ("cdp_matches('a1', '^[a-z]\\d$')", True),
+    ("lower('ÄÖ')", "äö"),
+    ("upper('straße é')", "STRASSE É"),
+    (f"cdp_json_time({AT})", "2026-01-31T10:00:00.25+00:00"),
+    ("cdp_json_time(cast('2026-01-31' as timestamptz))", "2026-01-31T00:00:00+00:00"),
+    ("cdp_json_double(cast(0.5 as double precision))", "0.5"),
+    ("cdp_json_double(cast('NaN' as double precision))", '"NaN"'),
+    ("cdp_json_double(cast('-Infinity' as double precision))", '"-Infinity"'),
+    ("cdp_object('b', 1, 'a', 'x')", '{"a":"x","b":1}'),
+    ("cdp_row_text('b', cast('x' as text), 'a', cast(null as text), 'q', cast('say \"ä\"' as text))",
+     '{"b":"x","a":null,"q":"say \\"ä\\""}'),
+    ("cdp_to_json(cast('x' as text))", '"x"'),
+    ("cdp_to_json(true)", "true"),
+    ("cdp_to_json(date '2026-01-31')", '"2026-01-31"'),
+    ("cdp_try(cast('x' as integer), cast(null as integer))", None),
+    ("cdp_try(cast('7' as integer), cast(null as integer))", 7),
+]  # fmt: skip
+
+TIMES: list[tuple[str, datetime | None]] = [
+    ("2026-01-31", at(2026, 1, 31)),
+    ("2026-01-31T10:20", at(2026, 1, 31, 10, 20)),
+    ("2026-01-31 10:20:30", at(2026, 1, 31, 10, 20, 30)),
+    ("2026-01-28T10:20:30Z", at(2026, 1, 28, 10, 20, 30)),
+    ("2026-01-31T10:20:30Z", at(2026, 1, 31, 10, 20, 30)),
+    ("2026-01-28T10:20:30.123456Z", at(2026, 1, 28, 10, 20, 30, 123456)),
+    ("2026-01-28T10:20:30.1234569Z", at(2026, 1, 28, 10, 20, 30, 123456)),
+    ("2026-01-31T10:20:30z", at(2026, 1, 31, 10, 20, 30)),
+    ("2026-01-31T10:20:30+02:00", at(2026, 1, 31, 8, 20, 30)),
+    ("2026-01-31T10:20:30-0530", at(2026, 1, 31, 15, 50, 30)),
+    ("2026-01-31 10:20 +02", at(2026, 1, 31, 8, 20)),
+    ("2024-02-29T00:00:00Z", at(2024, 2, 29)),
+    ("2026-02-29T00:00:00Z", None),
+    ("2026-02-30", None),
+    ("2026-13-01T00:00:00Z", None),
+    ("2026-00-10T00:00:00Z", None),
+    ("2026-01-00T00:00:00Z", None),
+    ("2026-01-10T24:30:00Z", None),
+    ("2026-01-10T10:60:00Z", None),
+    ("0000-01-10T10:00:00Z", None),
+    ("2026-1-1", None),
+    ("31.01.2026", None),
+    ("now", None),
+    ("tomorrow", None),
+    ("", None),
+    ("2026-01-31T10:20:30Z x", None),
+    ("x2026-01-31", None),
+    (" 026-01-31T10:20:30Z", None),
+    ("2026-01-31T10:20:30+16:00", None),
+    ("infinity", None),
+]
+
+ROWS = """(values (1, 'b', 3.5), (2, 'a', null), (3, 'B', 1.5), (4, 'a', 1.5), (5, null, -9.0)) as t (n, s, x)"""
+AGGREGATES: list[tuple[str, Any]] = [
+    ("cdp_first(t.s, -t.n, t.n)", "a"),
+    ("cdp_last(t.s, t.n, t.n)", "a"),
+    ("cdp_first(t.s, 0, t.n)", "b"),
+    ("cdp_ordered(t.n, -t.n)", (5, 4, 3, 2, 1)),
+    ("cdp_any(cdp_hash(t.s))", min(uuid_of("a"), uuid_of("b"), uuid_of("B"), uuid_of(""))),
+    ("cdp_sum(cast(t.x as numeric(38, 9)))", Decimal("-2.5")),
+    ("cdp_average(cast(t.x as numeric(38, 9)))", Decimal("-0.625")),
+    ("cdp_list(t.s)", '["B","a","b"]'),
+    ("cdp_list_double(cast(t.x as double precision))", "[-9.0,1.5,3.5]"),
+    ("min(t.s)", "B"),
+    ("cdp_fingerprint(t.s) = cdp_fingerprint(t.s || '')", True),
+]
+
+
+@pytest.fixture(scope="module")
+def warehouse(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Connection]:
+    connection = engine.open(tmp_path_factory.mktemp("forms"))
+    yield connection
+    connection.close()
+
+
+def value_of(warehouse: Connection, text: str) -> Any:
+    ((value,),) = warehouse.fetch(statement("form", text))
+    return told(plain(value))
+
+
+def told(value: Any) -> Any:
+    """Return a value without what engines write in their own ways: blanks and the order of keys in JSON."""
+    if isinstance(value, tuple):
+        return tuple(told(item) for item in value)
+    if not isinstance(value, str) or value[:1] not in ("{", "["):
+        return value
+    given = json.loads(value, parse_int=float)
+    return ("JSON", given) if isinstance(given, list) else ("JSON", sorted(given.items()))
+
+
+@pytest.mark.parametrize(("text", "expected"), VALUES, ids=[text for text, _ in VALUES])
+def test_a_form_gives_postgresqls_value(warehouse: Connection, text: str, expected: Any) -> None:
+    if text == "upper('straße é')":
+        expected = value_of(warehouse, "select 'STRA' || upper('ß') || 'E É'")  # the engine's own: ß, ẞ or SS
+    assert value_of(warehouse, f"select {text}") == told(expected)
+
+
+@pytest.mark.parametrize(("text", "expected"), TIMES, ids=[text for text, _ in TIMES])
+def test_a_time_is_iso_8601_or_nothing(warehouse: Connection, text: str, expected: datetime | None) -> None:
+    ((value,),) = warehouse.fetch(statement("time", "select cdp_try_time(cast(:given as text))"), given=text)
+    assert plain(value) == expected
+
+
+@pytest.mark.parametrize(("text", "expected"), AGGREGATES, ids=[text for text, _ in AGGREGATES])
+def test_an_aggregate_gives_postgresqls_value(warehouse: Connection, text: str, expected: Any) -> None:
+    assert value_of(warehouse, " ".join(("select", text, "from", ROWS))) == told(expected)
+
+
+@pytest.mark.parametrize("text", ["cdp_divide(t.n, t.n - 1)", "cdp_whole(t.s, cast(null as integer))"])
+def test_what_has_no_value_is_an_error(warehouse: Connection, text: str) -> None:
+    with pytest.raises(WarehouseError):
+        value_of(warehouse, " ".join(("select max(", text, ") from", ROWS)))
+
+
+def test_texts_are_compared_byte_by_byte_and_an_average_is_rounded_half_away(warehouse: Connection) -> None:
+    ordered = warehouse.fetch(statement("order", "select t.s from (select cast(v.s as text) as s from (values ('a'), "
+                                        "('B'), ('ä'), ('Z'), ('_')) as v (s)) as t order by t.s"))  # fmt: skip
+    assert [row[0] for row in ordered] == ["B", "Z", "_", "a", "ä"]
+    third = "from (values (cast(1 as numeric(38, 9))), (0), (0)) as t (x)"
+    assert value_of(warehouse, f"select cdp_average(t.x) {third}") == Decimal("0.333333333")
+    half = "from (values (cast('-0.000000001' as numeric(38, 9))), (0)) as t (x)"
+    assert value_of(warehouse, f"select cdp_average(t.x) {half}") == Decimal("-0.000000001")
+
+
+def test_every_form_of_ours_is_there_on_every_engine() -> None:
+    assert FORMS["duckdb"].keys() - {"cdp_try"} == FORMS["postgres"].keys()
+    tried = " ".join(text for text, _ in (*VALUES, *AGGREGATES)) + "cdp_try_time"
+    assert {form for form in FORMS["postgres"] if form not in tried} == {"cdp_path_kinds"}  # as cdp_path_kind
