@@ -44,7 +44,7 @@ def render(tree: exp.Expr) -> Rendered:
 
 def _text(tree: exp.Expr) -> str:
     marked = rewrite_up(tree, lambda node: _mark(node) if isinstance(node, exp.Placeholder) else node)
-    pieces = marked.sql("postgres").replace("%", "%%").split(_MARK)
+    pieces = marked.sql("postgres", comments=False).replace("%", "%%").split(_MARK)
     return "".join(f"%({piece})s" if number % 2 else piece for number, piece in enumerate(pieces))
 
 

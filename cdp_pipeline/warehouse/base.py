@@ -136,7 +136,8 @@ class Connection(ABC):
                         "project keeps its `name` for as long as it keeps its warehouse.)"
                     )
             for schema, of_schema in ((shared, tables.SHARED), *((kind, tables.OF_A_KIND) for kind in kinds)):
-                self.run(Statement("create.schema", _create_schema(schema), cached=False))
+                if not self.has_schema(schema):
+                    self.run(Statement("create.schema", _create_schema(schema), cached=False))
                 for table in of_schema:
                     self.create(table, schema)
                 if schema not in made:

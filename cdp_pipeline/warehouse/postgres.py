@@ -3,9 +3,6 @@
 A run is one session, which holds the writer's lock. A stage's transaction sees one state of the database from its first
 statement on (repeatable read). When the session breaks, the next transaction opens another one and takes the lock
 again; what was open was rolled back by the server.
-
-The planner knows nothing of a table that was just filled. So whatever a statement wrote is analysed before the next one
-reads it; the server's autovacuum does so only between transactions.
 """
 
 import re
@@ -27,13 +24,11 @@ from cdp_pipeline.sql.statements import Statement
 from cdp_pipeline.tables import Table
 from cdp_pipeline.warehouse.base import Connection, Row, create_table
 from cdp_pipeline.warehouse.lock import Claim
-from cdp_pipeline.warehouse.postgres_errors import is_lost, translated
+from cdp_pipeline.warehouse.postgres_errors import translated
 from cdp_pipeline.warehouse.postgres_load import as_csv, postgres_type
 from cdp_pipeline.warehouse.postgres_session import make_engine, open_connection, patiently, take_lock
+from cdp_pipeline.warehouse.postgres_upkeep import Upkeep
 
-_MANY_ROWS = 1_000
-_SHARE = 0.2  # of a table that is written before it is analysed again
-_WRITES = re.compile(r'^(?:WITH .*?)?(?:INSERT INTO|CREATE TEMPORARY TABLE|UPDATE|MERGE INTO) ((?:"?\w+"?\.)?"?\w+"?)')
 _TEMPORARY = re.compile(r"^(?:CREATE TEMPORARY TABLE|DROP TABLE IF EXISTS) (\w+)")
 _COLUMNS = """
 SELECT a.attname, format_type(a.atttypid, a.atttypmod)
@@ -44,10 +39,6 @@ where n.nspname = %(schema)s and c.relname = %(table)s and a.attnum > 0 and not 
     and c.relkind in ('r', 'p', 'v', 'm', 'f')
 order by a.attnum
 """
-_INDEXES = {
-    table.name: table.indexes for table in (*tables.SHARED, *tables.OF_A_KIND, tables.PROFILES) if table.indexes
-}
-_INDEXED = "SELECT 1 FROM pg_index WHERE indrelid = to_regclass(%(table)s) LIMIT 1"
 _MONTHS = """
 SELECT c.relname FROM pg_inherits AS i
 JOIN pg_class AS c ON c.oid = i.inhrelid
@@ -77,8 +68,7 @@ class PostgresConnection(Connection):
         self._engine = make_engine(url, claim)
         self._pooled: Any = None
         self._functions: set[str] = set()
-        self._written: dict[str, int] = {}
-        self._filled: set[str] = set()
+        self._upkeep = Upkeep(lambda text, values: self.driver.execute(text.encode(), values))
         self._loaded: dict[str, str] = {}
         self._held: set[str] = set()
         self._types: dict[int, str] = {}
@@ -88,7 +78,13 @@ class PostgresConnection(Connection):
 
     @property
     def driver(self) -> psycopg.Connection[Any]:
-        """Psycopg's own connection."""
+        """Psycopg's own connection.
+
+        Raises:
+            WarehouseInterrupted: it broke, and no other could be had since.
+        """
+        if self._pooled is None:
+            raise WarehouseInterrupted("There is no connection to the server.")
         connection: psycopg.Connection[Any] = self._pooled.driver_connection
         return connection
 
@@ -104,7 +100,8 @@ class PostgresConnection(Connection):
 
     def _forget(self) -> None:
         """What the session had is gone, or went with the transaction."""
-        for forgotten in (self._functions, self._written, self._filled, self._loaded, self._held):
+        self._upkeep.forget()
+        for forgotten in (self._functions, self._loaded, self._held):
             forgotten.clear()
 
     def _reconnect(self) -> None:
@@ -163,11 +160,7 @@ class PostgresConnection(Connection):
         made_or_dropped = _TEMPORARY.match(text)
         if made_or_dropped is not None:
             self._loaded.pop(made_or_dropped[1], None)
-        if cursor.rowcount > 0:
-            written = _WRITES.match(text)
-            if written is not None:
-                self._written[written[1]] = self._written.get(written[1], 0) + cursor.rowcount
-                self._filled.add(written[1])
+        self._upkeep.after(text, cursor.rowcount)
         return cursor.rowcount
 
     @override
@@ -186,36 +179,10 @@ class PostgresConnection(Connection):
 
     def _execute(self, text: str, values: Mapping[str, Any], name: str) -> psycopg.Cursor[Any]:
         try:
-            self._analyse_what_is_read(text)
+            self._upkeep.before(text)
             return self.driver.execute(text.encode(), dict(values))
         except psycopg.Error as error:
             raise translated(error, name, text) from error
-
-    def _analyse_what_is_read(self, text: str) -> None:
-        for table, rows in list(self._written.items()):
-            written = _WRITES.match(text)
-            own = 1 if written is not None and written[1] == table else 0
-            if len(re.findall(rf"(?<![\w.\"]){re.escape(table)}(?![\w\"])", text)) <= own:
-                continue
-            if rows >= max(_MANY_ROWS if "." in table else 1, _SHARE * self._rows_known(table)):
-                self.driver.execute(f"analyze {table} {self._analysed(table)}".encode())
-                del self._written[table]
-
-    def _analysed(self, table: str) -> str:
-        """The columns to look at: all but JSON, by which nothing is found, and which is long."""
-        query = (
-            "select string_agg(quote_ident(attname), ', ') from pg_attribute where attrelid = to_regclass(%s) "
-            "and attnum > 0 and not attisdropped and atttypid not in ('jsonb'::regtype, 'jsonb[]'::regtype)"
-        )
-        found = self.driver.execute(query, (table,)).fetchone()
-        return f"({found[0]})" if found is not None and found[0] else ""
-
-    def _rows_known(self, table: str) -> float:
-        """How many rows the planner believes that a table has."""
-        if "." not in table:
-            return 0
-        found = self.driver.execute("select reltuples from pg_class where oid = to_regclass(%s)", (table,)).fetchone()
-        return 0 if found is None else max(float(found[0]), 0)
 
     @override
     def load(self, name: str, rows: pa.Table) -> None:
@@ -230,7 +197,7 @@ class PostgresConnection(Connection):
         except psycopg.Error as error:
             raise translated(error, f"load {name}") from error
         self._held.add(name)
-        self._written[name] = rows.num_rows
+        self._upkeep.wrote(name, rows.num_rows)
 
     def _make_loaded(self, name: str, columns: str) -> None:
         """Makes the table, or empties it: with many new tables in a transaction, all that it does becomes slower."""
@@ -246,7 +213,6 @@ class PostgresConnection(Connection):
         if name in self._loaded and name in self._held:
             self._execute(f"truncate pg_temp.{_quoted(name)}", {}, f"unload {name}")
         self._held.discard(name)
-        self._written.pop(name, None)
 
     @override
     def describe_text(self, text: str) -> list[tuple[str, str]]:
@@ -283,16 +249,6 @@ class PostgresConnection(Connection):
         by_day = " PARTITION BY RANGE (arrived_on)" if table.daily else ""
         text = render(create_table(table, schema)).text
         self.run_text(text + by_day, {}, f"create.{table.name}")
-
-    def _index(self) -> None:
-        """Makes the indexes of tables that have got their first rows: that is faster than to keep them up meanwhile."""
-        for name in self._filled:
-            schema, _, table = name.rpartition(".")
-            columns = _INDEXES.get(table.strip('"'), ())
-            if schema and columns and not self._execute(_INDEXED, {"table": name}, "indexed").fetchone():
-                for of_index in columns:
-                    self._execute(f"CREATE INDEX ON {name} ({of_index})", {}, f"index {table}")
-        self._filled.clear()
 
     @override
     def open_days(self, days: Iterable[date]) -> None:
@@ -333,7 +289,7 @@ class PostgresConnection(Connection):
             self._rollback()
             raise
         try:
-            self._index()
+            self._upkeep.before_commit()
             self.driver.execute("COMMIT")
         except psycopg.Error as error:
             self._rollback()
@@ -342,21 +298,19 @@ class PostgresConnection(Connection):
             self._within = False
 
     def _begin(self) -> None:
-        begin = b"BEGIN ISOLATION LEVEL REPEATABLE READ"
+        begin = "BEGIN ISOLATION LEVEL REPEATABLE READ"
         try:
-            self.driver.execute(begin)
-        except psycopg.Error as error:
-            if not is_lost(error):
-                raise translated(error, "begin") from error
+            self._execute(begin, {}, "begin")
+        except WarehouseInterrupted:
             self._reconnect()
-            self.driver.execute(begin)
+            self._execute(begin, {}, "begin")
         self._within = True
 
     def _rollback(self) -> None:
         self._within = False
         # Functions and temporary tables that the transaction made go with it.
         self._forget()
-        with suppress(psycopg.Error):
+        with suppress(psycopg.Error, WarehouseInterrupted):
             self.driver.execute("ROLLBACK")
 
     @override

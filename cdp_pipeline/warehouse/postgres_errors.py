@@ -44,7 +44,7 @@ def translated(error: psycopg.Error, name: str, statement: str | None = None) ->
         for words, turned_away in _TURNED_AWAY.items():
             if re.search(words, message):
                 return WarehouseError(f"{message}. {turned_away}", statement=statement)
-    if is_lost(error) or code in _TRY_AGAIN or code[:2] in _TRY_AGAIN:
+    if _is_lost(error) or code in _TRY_AGAIN or code[:2] in _TRY_AGAIN:
         return WarehouseInterrupted(message, statement=statement)
     advice = _ADVICE.get(code)
     if advice is not None:
@@ -52,7 +52,7 @@ def translated(error: psycopg.Error, name: str, statement: str | None = None) ->
     return WarehouseError(message, statement=statement)
 
 
-def is_lost(error: psycopg.Error) -> bool:
+def _is_lost(error: psycopg.Error) -> bool:
     """Whether the connection is gone, or the server does not take one at this moment."""
     code = error.sqlstate or ""
     if code:

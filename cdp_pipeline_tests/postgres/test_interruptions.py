@@ -162,7 +162,7 @@ def test_a_step_is_done_again_within_the_run(project: Project, undisturbed: tupl
     broken: list[int] = []
 
     def terminate(connection: PostgresConnection) -> None:
-        if not broken and connection._within and connection._written:
+        if not broken and connection._within and connection._functions:
             broken.append(connection.driver.info.backend_pid)
             engines.server().execute("select pg_terminate_backend(%s, 5000)", *broken)
 
