@@ -276,7 +276,7 @@ class Project(Section):
     @property
     def warehouse_name(self) -> str:
         """Return the warehouse as a log may show it: as it was written, without a password."""
-        return re.sub(r"(?<=://)([^/@]*?):[^/]*@", r"\1@", self.warehouse_as_written).partition("?")[0]
+        return re.sub(r"(?<=://)([^:@]*):.*@", r"\1@", self.warehouse_as_written.partition("?")[0])
 
     @property
     def project_hash(self) -> str:

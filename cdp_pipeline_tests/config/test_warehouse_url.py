@@ -31,6 +31,7 @@ def test_a_file_of_duckdb_is_a_warehouse(tmp_path: Path, url: str) -> None:
     [
         ("postgresql://db/shop", "postgresql://db/shop"),
         ("postgresql://me:s3cr3t@db:5433/shop?sslmode=verify-full", "postgresql://me@db:5433/shop"),
+        ("postgresql://me:s3@cr3t:/@db/shop", "postgresql://me@db/shop"),
         ("postgresql:///shop?host=/run/postgresql&password=s3cr3t", "postgresql:///shop"),
         ("${URL}", "${URL}"),
     ],

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import psycopg
 import pytest
 
@@ -22,7 +23,9 @@ from cdp_pipeline.operations.session import open_session
 from cdp_pipeline.validation import load_valid_project
 from cdp_pipeline.warehouse.postgres import PostgresConnection
 from cdp_pipeline_tests import engines
+from cdp_pipeline_tests.automation.driver import run_job
 from cdp_pipeline_tests.automation.tiny import DAYS, SECOND, THIRD, land, row, run_without_dagster, write_tiny
+from cdp_pipeline_tests.pipeline.driver import each_statement
 from cdp_pipeline_tests.postgres.comparison import every_table
 
 KILLS = int(os.environ.get("CDP_TEST_KILLS", "6"))
@@ -174,3 +177,28 @@ def test_a_step_is_done_again_within_the_run(project: Project, undisturbed: tupl
         assert isinstance(first, PostgresConnection)
         assert first.driver.info.backend_pid not in broken
     assert tables_of(project) == tables
+
+
+def test_dagster_does_the_step_again(project: Project, undisturbed: tuple[dict[str, list[str]], int]) -> None:
+    """The run that loses its backend in the middle of a step tries the step once more, and succeeds."""
+    broken: list[int] = []
+    statements: list[str] = []
+
+    def terminate(connection: PostgresConnection) -> None:
+        if not broken and connection._within and statements[-1:] == ["identity_graph.pairs"]:
+            broken.append(connection.driver.info.backend_pid)
+            engines.server().execute("select pg_terminate_backend(%s, 5000)", *broken)
+
+    with (
+        dg.DagsterInstance.ephemeral() as instance,
+        each_statement(lambda _, name: statements.append(name)),
+        before_each_statement(terminate),
+    ):
+        result = run_job(project, "run_all", THIRD, instance)
+    assert broken
+    assert result.success
+    retried = [
+        event.step_key for event in result.all_events if event.event_type is dg.DagsterEventType.STEP_UP_FOR_RETRY
+    ]
+    assert retried == ["customer__identity_graph"]
+    assert tables_of(project) == undisturbed[0]
