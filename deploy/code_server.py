@@ -31,7 +31,7 @@ def fail_dead_runs() -> None:
     with suppress(ProjectErrors):  # the server shows a project's mistakes in the UI, and has no runs then
         project = load_valid_project(Path(os.environ["CDP_PROJECT"]))
         with dg.DagsterInstance.get() as instance:
-            resource.fail_dead_runs(instance, project.warehouse_as_written)
+            resource.fail_dead_runs(instance, project.warehouse_name)
 
 
 def _serves(port: int) -> bool:

@@ -78,16 +78,16 @@ def launch(
         tell: told what a person should know at once.
     """
     logging.getLogger("dagster").setLevel(logging.CRITICAL)
+    run_id = str(uuid4())
     job = build_definitions(project).resolve_job_def(RUN_ALL)
     tags = {
         "dagster/asset_partition_range_start": days.first.isoformat(),
         "dagster/asset_partition_range_end": days.last.isoformat(),
-        **run_tags(project),
+        **run_tags(project, run_id),
     }
     config = landing_config(replace_days=replace_days)
     config["ops"] |= full_config(project)["ops"] if full else {}
     config["loggers"] = {"console": {"config": {"log_level": "CRITICAL"}}}
-    run_id = str(uuid4())
     with open_instance(project) as instance, telling(tell):
         instance.add_event_listener(run_id, _StepCounter(listener, len(job.nodes)))
         result = job.execute_in_process(

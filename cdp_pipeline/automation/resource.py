@@ -21,6 +21,7 @@ from cdp_pipeline.warehouse.lock import Holder
 
 PROCESS_TAG = "cdp/process"
 HOST_TAG = "cdp/host"
+RUN_TAG = "cdp/run"
 WAREHOUSE_TAG = "cdp/warehouse"
 _UNFINISHED = [
     dg.DagsterRunStatus.NOT_STARTED,
@@ -41,9 +42,10 @@ def telling(tell: Callable[[str], None]) -> Iterator[None]:
         _tell.reset(token)
 
 
-def run_tags(project: Project) -> dict[str, str]:
+def run_tags(project: Project, run: str) -> dict[str, str]:
     """What marks a run of this process on the project's warehouse."""
     return {
+        RUN_TAG: run,
         PROCESS_TAG: process_mark(os.getpid()) or "",
         HOST_TAG: socket.gethostname(),
         WAREHOUSE_TAG: project.warehouse_name,
@@ -68,13 +70,14 @@ def process_mark(pid: int) -> str | None:
 def fail_dead_runs(instance: dg.DagsterInstance, warehouse: str) -> list[str]:
     """Marks as failed the unfinished runs on a warehouse whose process is gone, and returns their ids.
 
-    Only this host's processes can be looked at; a run on another host is left to Dagster's own run monitoring.
+    Only this host's processes can be looked at; a run on another host is left to Dagster's own run monitoring. A run
+    that has not begun may bear the tags of the one that it tries again.
     """
     filters = dg.RunsFilter(statuses=_UNFINISHED, tags={WAREHOUSE_TAG: warehouse, HOST_TAG: socket.gethostname()})
     dead = []
     for run in instance.get_runs(filters=filters):
         mark = run.tags.get(PROCESS_TAG, "0:")
-        if process_mark(int(mark.split(":")[0])) != mark:
+        if run.tags.get(RUN_TAG) == run.run_id and process_mark(int(mark.split(":")[0])) != mark:
             message = "The process that ran it is gone. The next run does what it left; nothing is half written."
             instance.report_run_failed(run, message)
             dead.append(run.run_id)
@@ -90,7 +93,7 @@ def warehouse_resource(project: Project) -> dg.ResourceDefinition:
         run, instance, log = context.run, context.instance, context.log
         if run is None or instance is None or log is None:
             raise dg.DagsterInvariantViolationError("The warehouse is opened by runs only.")
-        instance.add_run_tags(run.run_id, run_tags(project))
+        instance.add_run_tags(run.run_id, run_tags(project, run.run_id))
 
         def waiting(holder: Holder | None) -> None:
             message = f"Waiting for the warehouse, which is held by {holder or 'another process'}."

@@ -8,13 +8,14 @@ import sys
 import time
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import dagster as dg
 import pytest
 
 from cdp_pipeline.automation.launch import open_instance
 from cdp_pipeline.automation.main_run import run_main
-from cdp_pipeline.automation.resource import HOST_TAG, PROCESS_TAG, WAREHOUSE_TAG, fail_dead_runs, process_mark
+from cdp_pipeline.automation.resource import HOST_TAG, PROCESS_TAG, RUN_TAG, WAREHOUSE_TAG, fail_dead_runs, process_mark
 from cdp_pipeline_tests.automation.driver import instance_of, run_job
 from cdp_pipeline_tests.automation.tiny import FIRST, THIRD, TINY, published, runs, write_tiny
 
@@ -66,25 +67,23 @@ def test_without_dagster_home_the_runs_are_kept_in_the_project(folder: Path, mon
 
 
 def test_runs_whose_process_is_gone_are_marked_failed_and_no_others(folder: Path) -> None:
-    """A number that another process has by now, no process, this process, another warehouse, and another host."""
+    """A number that another process has, no process, ourselves, another warehouse or host, a run tried again."""
     project = write_tiny(folder, TINY, {FIRST: []})
     own = process_mark(os.getpid())
     assert own is not None
-    marks = {
-        "taken": f"{os.getpid()}:1",
-        "gone": "4194303:7",
-        "ours": own,
-        "elsewhere": "4194303:7",
-        "far": "4194303:7",
-    }
+    gone = "4194303:7"
+    marks = {"taken": f"{os.getpid()}:1", "gone": gone, "ours": own, "elsewhere": gone, "far": gone, "again": gone}
     job = dg.GraphDefinition(name="anything", node_defs=[]).to_job()
     with dg.DagsterInstance.ephemeral() as instance:
         ids = {}
         for name, mark in marks.items():
             warehouse = "other" if name == "elsewhere" else project.warehouse_name
             host = "another" if name == "far" else socket.gethostname()
-            tags = {PROCESS_TAG: mark, WAREHOUSE_TAG: warehouse, HOST_TAG: host}
-            run = instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED, tags=tags)
+            run_id = str(uuid4())
+            of_run = "the first" if name == "again" else run_id
+            tags = {PROCESS_TAG: mark, WAREHOUSE_TAG: warehouse, HOST_TAG: host, RUN_TAG: of_run}
+            started = dg.DagsterRunStatus.STARTED
+            run = instance.create_run_for_job(job, run_id=run_id, status=started, tags=tags)
             ids[run.run_id] = name
         dead = fail_dead_runs(instance, project.warehouse_name)
         failed = [run.run_id for run in instance.get_runs() if run.status is dg.DagsterRunStatus.FAILURE]
