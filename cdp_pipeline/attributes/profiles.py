@@ -22,7 +22,7 @@ from cdp_pipeline.config.model import Attribute, Entity, Project
 from cdp_pipeline.errors import SqlError, WarehouseError
 from cdp_pipeline.progress import report
 from cdp_pipeline.sql.statements import Statement
-from cdp_pipeline.tables import KIND, PROFILES
+from cdp_pipeline.tables import ATTRIBUTES, KIND, PROFILES
 from cdp_pipeline.warehouse.base import Connection
 from cdp_pipeline.warehouse.stage import Due, Facts, Run, StageSpec, Work, stage
 
@@ -163,7 +163,7 @@ class _Profiles:
         work.measure(profiles_removed=self._count("profiles_removed", "p") if there else 0)
         if not self._same_columns:
             make_table(work, self._calculations)
-        if self._everything:
+        if not self._same_columns or work.connection.columns_of(self._schema, ATTRIBUTES.name) is None:
             make_view(work, self._calculations)
         work.run(SQL["profile_before"], {"concerned": self._concerned("p")})
         work.run(SQL["forget_all" if self._everything else "forget_due"])

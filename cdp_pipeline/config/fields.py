@@ -16,7 +16,8 @@ from pydantic_core import PydanticCustomError, PydanticKnownError
 # The type of the pydantic errors whose words are ours and need no translation.
 REFUSED = "refused"
 NAME_PATTERN = "[a-z][a-z0-9_]{0,40}"
-RESERVED_NAMES = ("cdp", "raw", "public", "main", "entity_id", "person_key", "calculated", "valid_at", "modified")
+RESERVED_NAMES = ("cdp", "raw", "public", "main", "entity_id", "person_key", "calculated", "valid_at", "modified",
+                  "tableoid", "xmin", "cmin", "xmax", "cmax", "ctid")  # fmt: skip
 RESERVED_PREFIX = "pg_"
 # Schemas that every warehouse has already; `cdp` is ours, so only the shared tables may stand there.
 RESERVED_SCHEMAS = ("raw", "public", "main", "information_schema")

@@ -23,6 +23,7 @@ from cdp_pipeline.warehouse.stage import Run
 
 SQL = Statements(__package__, "customer_events.sql")
 UNTIL = " until "  # in a file's definition: the day on which it must be read again
+LONGEST_PLACE = 1_000  # a server finds rows by it, and has no index for longer texts
 EVERY_DAY = (date(1, 1, 1), date(9999, 12, 31))
 
 
@@ -131,6 +132,8 @@ def _plan_source(
     today = last_day(project, run)
     found = _table_days(connection, project, source) if source.table else _files(project, source)
     for reading in found:
+        if len(reading.place) > LONGEST_PLACE:
+            raise InputError(f"{reading.place} is longer than {LONGEST_PLACE:,} characters. Shorten its path.")
         if reading.day is not None and reading.day < project.start:
             raise InputError(
                 f"{reading.place} is of {reading.day}, before the project's start. Set `start: {reading.day}` in "
@@ -207,9 +210,11 @@ def table_trees(connection: Connection, source: Source, shape: Shape) -> dict[st
     if type_class(described[0][1], connection.dialect) != "time":
         moment = exp.func("cdp_try_time", exp.cast(moment, "text"))
     moment = exp.cast(moment, "timestamptz")
+    first, final = (exp.cast(exp.Literal.string(f"{day} 00:00:00+00"), "timestamptz") for day in EVERY_DAY)
     passes = exp.true() if source.where is None else bind(source.where, shape, missing=False)
     passes = exp.func("cdp_try", passes, exp.cast(exp.null(), "boolean"))
-    day = exp.cast(moment.copy(), "date")
+    readable = exp.Case().when(exp.Between(this=moment.copy(), low=first, high=final), moment.copy())
+    day = exp.cast(readable, "date")
     return {"source_table": table, "moment": moment, "day": day, "row": row_text(shape), "passes": passes}
 
 
@@ -218,7 +223,7 @@ def table_batch(connection: Connection, source: Source, shape: Shape, day: date 
     trees = table_trees(connection, source, shape)
     moment = trees["moment"]
     if day is None:
-        of_day: exp.Expr = moment.is_(exp.null())
+        of_day: exp.Expr = trees["day"].is_(exp.null())
     else:
         ends = (exp.cast(exp.Literal.string(f"{end} 00:00:00+00"), "timestamptz") for end in (day, day + timedelta(1)))
         first, following = ends

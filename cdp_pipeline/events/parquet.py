@@ -10,6 +10,9 @@ import pyarrow.parquet as pq
 from cdp_pipeline.errors import InputError
 
 ROWS_PER_BATCH = 250_000
+MOST_COLUMNS = 1_500
+LONGEST_NAME = 63
+SYSTEM_COLUMNS = ("tableoid", "xmin", "cmin", "xmax", "cmax", "ctid")
 NUL = "invalid: holds \\u0000"
 
 
@@ -23,6 +26,13 @@ def refuse_names(path: Path, names: Sequence[str]) -> None:
     twice = next((name for name in names if folded.count(name.lower()) > 1), None)
     if twice is not None:
         raise InputError(f"{path}: its header names `{twice}` twice (upper and lower case are the same here).")
+    if len(names) > MOST_COLUMNS:
+        raise InputError(f"{path}: it has {len(names):,} columns, and no more than {MOST_COLUMNS:,} can be read.")
+    kept = next((name for name in names if name.lower() in SYSTEM_COLUMNS), None)
+    if kept is not None:
+        raise InputError(f"{path}: its column `{kept}` has a name that PostgreSQL keeps for itself. Rename it.")
+    if len({name.lower().encode()[:LONGEST_NAME] for name in names}) < len(names):
+        raise InputError(f"{path}: two of its columns are equal in their first {LONGEST_NAME} bytes. Rename one.")
     own = next((name for name in names if name.lower().startswith("cdp_")), None)
     if own is not None:
         raise InputError(f"{path}: its column `{own}` has a name that is kept for the pipeline (cdp_…). Rename it.")
@@ -82,8 +92,9 @@ def _check_type(path: Path, name: str, type_: pa.DataType) -> None:
 
 
 def _readable(column: pa.Array, problems: dict[int, str]) -> pa.Array:
-    if pa.types.is_float16(column.type):
-        return column.cast(pa.float32())
+    column = _of_plain_type(column)
+    if pa.types.is_floating(column.type):
+        return column.cast(pa.float64())
     if pa.types.is_decimal256(column.type):
         return column.cast(pa.string())
     if pa.types.is_nested(column.type):
@@ -100,6 +111,17 @@ def _readable(column: pa.Array, problems: dict[int, str]) -> pa.Array:
     for row in pc.indices_nonzero(pc.match_substring(column, "\x00")).to_pylist():
         problems[row] = NUL
     return pc.replace_substring(column, "\x00", "\ufffd") if problems else column
+
+
+def _of_plain_type(column: pa.Array) -> pa.Array:
+    """The column in a type that engines know: Arrow keeps some values in types of its own."""
+    if isinstance(column.type, pa.BaseExtensionType):
+        if isinstance(column.type, pa.UuidType):
+            return pa.array([None if value is None else str(value) for value in column.to_pylist()], pa.string())
+        column = column.storage
+    if pa.types.is_string_view(column.type):
+        return column.cast(pa.string())
+    return column.cast(pa.binary()) if pa.types.is_binary_view(column.type) else column
 
 
 def _holds_nul(column: pa.Array) -> bool:

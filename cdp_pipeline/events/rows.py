@@ -237,8 +237,11 @@ class _Typed:
         return type_class(described[0][1], self._connection.dialect)
 
     def as_text(self, tree: exp.Expr) -> exp.Expr:
-        """Text: of a jsonb string its content."""
-        return exp.func("cdp_text", tree) if self.type_of(tree) == "json" else tree
+        """Text: of a jsonb string its content, of a whole double no fraction."""
+        kind = self.type_of(tree)
+        if kind == "number":
+            return exp.func("cdp_text", exp.func("cdp_to_json", tree))
+        return exp.func("cdp_text", tree) if kind == "json" else tree
 
     def as_time(self, tree: exp.Expr) -> exp.Expr:
         """A timestamptz; text is read as ISO 8601, without a zone UTC."""

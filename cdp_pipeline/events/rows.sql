@@ -30,6 +30,7 @@ from (
         when v.type is null or v.type = '' then 'invalid: no type'
         when v.version is null then 'invalid: no readable version'
         when v.event_time is null then 'invalid: no readable time'
+        when v.event_time < timestamptz '0001-01-01 00:00:00+00' then 'invalid: no readable time'
         when v.event_time >= v.arrived_on + interval '2 days'
             then 'invalid: the time is more than a day after the day of arrival'
         when v.holds_nul then 'invalid: holds \u0000'

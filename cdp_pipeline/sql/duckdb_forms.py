@@ -43,10 +43,13 @@ def _duckdb_paths(function: str) -> Form:
     return fill
 
 
-# PostgreSQL's JSON has a time as 2026-01-31T10:00:00+00:00, and DuckDB's as it prints it.
+# PostgreSQL's JSON has a time as 2026-01-31T10:00:00+00:00 and a whole double as 7, DuckDB's as it prints them.
 _DUCKDB_VALUE = (
     "CASE WHEN typeof(:a) = 'TIMESTAMP WITH TIME ZONE' THEN to_json(replace(CAST(:a AS VARCHAR), ' ', 'T') || ':00') "
-    "WHEN typeof(:a) LIKE 'TIMESTAMP%' THEN to_json(replace(CAST(:a AS VARCHAR), ' ', 'T')) ELSE to_json(:a) END"
+    "WHEN typeof(:a) LIKE 'TIMESTAMP%' THEN to_json(replace(CAST(:a AS VARCHAR), ' ', 'T')) "
+    "WHEN typeof(:a) = 'DOUBLE' THEN CASE CAST(:a AS VARCHAR) WHEN 'nan' THEN to_json('NaN') "
+    "WHEN 'inf' THEN to_json('Infinity') WHEN '-inf' THEN to_json('-Infinity') "
+    "ELSE CAST(regexp_replace(CAST(:a AS VARCHAR), '\\.0$', '') AS JSON) END ELSE to_json(:a) END"
 )
 
 

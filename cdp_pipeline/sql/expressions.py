@@ -240,7 +240,8 @@ def _array_steps(node: exp.Expr) -> list[exp.Expr]:
     path = node.expression
     if not (isinstance(path, exp.Literal) and path.is_string and path.name[:1] == "{" and path.name[-1:] == "}"):
         raise SqlError(f"`{node.sql('postgres')}` needs a literal path.", "Write it like payload #>> '{user,email}'.")
-    return [exp.Literal.string(key.strip().strip('"')) for key in path.name[1:-1].split(",")]
+    keys = [key.strip().strip('"') for key in path.name[1:-1].split(",")]
+    return [exp.Literal.number(key) if key.isdecimal() else exp.Literal.string(key) for key in keys]
 
 
 def _path(node: exp.Expr, steps: list[exp.Expr], as_text: bool) -> exp.Expr:

@@ -51,9 +51,19 @@ from cdp_pipeline.sql.templates import Form
 FORMS: dict[str, dict[str, Form]] = {"duckdb": DUCKDB_FORMS, "postgres": POSTGRES_FORMS}
 
 
+_TEMPORARY = {"duckdb": "temp", "postgres": "pg_temp"}
+
+
 def apply_forms(tree: exp.Expr, dialect: str) -> exp.Expr:
-    """Puts the engine's own forms in the place of ours, innermost first."""
+    """Puts the engine's own forms in the place of ours, innermost first.
+
+    A table without a schema is a temporary one. Where it is dropped that has to be said, or else a table of the user's
+    with the same name would be dropped while there is no temporary one.
+    """
     forms = FORMS[dialect]
+    dropped = tree.find(exp.Table) if isinstance(tree, exp.Drop) else None
+    if dropped is not None and not dropped.db:
+        dropped.set("db", exp.to_identifier(_TEMPORARY[dialect]))
 
     def rewrite(node: exp.Expr) -> exp.Expr:
         if isinstance(node, exp.Anonymous) and node.name.lower() in forms:

@@ -16,6 +16,7 @@ from sqlglot import exp
 from cdp_pipeline.sql.forms import apply_forms, rewrite_up
 from cdp_pipeline.sql.postgres_forms import SESSION_FUNCTIONS, bytewise
 
+TRY = "cdp_try_this_"  # how the names of functions begin that try an expression
 _MARK = "\x01"  # stands in no statement; it keeps a parameter apart from a % that is written
 _TEXTS = (exp.DType.TEXT, exp.DType.VARCHAR)
 _CALCULATIONS = (exp.Anonymous, exp.Case, exp.Array)
@@ -62,9 +63,33 @@ def _meaning(node: exp.Expr) -> exp.Expr:
     elif isinstance(node, (exp.Lower, exp.Upper)):
         name = "cdp_lower" if isinstance(node, exp.Lower) else "cdp_upper"
         return exp.Anonymous(this=f"pg_temp.{name}", expressions=[node.this])
+    elif isinstance(node, exp.Not) and isinstance(node.this, exp.In) and node.this.args.get("query"):
+        return _without_match(node.this)
+    elif isinstance(node, exp.Case):
+        return bytewise(node.copy()) if _is_text(node) else node
     elif isinstance(node, exp.Extract):
         return exp.cast(node.copy(), "double precision")
     return node
+
+
+def _without_match(node: exp.In) -> exp.Expr:
+    """`x NOT IN (query)` as an anti-join: the former is a scan of the query's rows for each x, once they are many.
+
+    They mean the same where neither x nor the query's column is NULL, as in our own statements; users write no queries.
+    """
+    query = node.args["query"].unnest()
+    column = exp.column(query.expressions[0].alias_or_name, table="cdp_in")
+    found = exp.select("1").from_(query.copy().subquery("cdp_in")).where(column.eq(node.this.copy()))
+    return exp.Not(this=exp.Exists(this=found))
+
+
+def _is_text(node: exp.Case) -> bool:
+    """Whether a CASE gives text for sure: PostgreSQL gives one of literals the collation of the database."""
+    results = [branch.args["true"] for branch in node.args["ifs"]]
+    results += [node.args["default"]] if node.args.get("default") else []
+    given = [result.unnest() for result in results if not isinstance(result, exp.Null)]
+    texts = [isinstance(r, exp.Collate) or (isinstance(r, exp.Literal) and r.is_string) for r in given]
+    return bool(texts) and all(texts)
 
 
 def _is_try(node: exp.Expr) -> bool:
@@ -84,7 +109,7 @@ def _tried(node: exp.Expr, functions: dict[str, str]) -> exp.Expr:
         return exp.column(f"f{columns.index(inner) + 1}", table="cdp_row")
 
     body = rewrite_up(value.copy(), field).sql("postgres")
-    name = f"cdp_try_{hashlib.sha256(body.encode()).hexdigest()[:24]}"
+    name = f"{TRY}{hashlib.sha256(body.encode()).hexdigest()[:24]}"
     functions[name] = (
         "(cdp_row record, cdp_null anyelement) returns anyelement language plpgsql stable as $cdp$ "
         f"begin return {body}; exception when others then return null; end $cdp$"

@@ -186,7 +186,12 @@ SESSION_FUNCTIONS = {
         (cdp_text text) returns timestamptz language plpgsql stable strict as $cdp$
         begin
             if cdp_text like '____-__-__T__:__:__%' and translate(cdp_text, '0123456789', '') in ('--T::Z', '--T::.Z')
-                and length(cdp_text) < 28 and left(cdp_text, 4) <> '0000'
+                and right(cdp_text, 1) = 'Z' and left(cdp_text, 4) <> '0000'
+                and substr(cdp_text, 18, 2) = translate(substr(cdp_text, 18, 2), '.Z', '')
+                and (
+                    length(cdp_text) = 20
+                    or (substr(cdp_text, 20, 1) = '.' and length(cdp_text) between 22 and 27)
+                )
                 and substr(cdp_text, 6, 2) between '01' and '12' and substr(cdp_text, 9, 2) between '01' and '28'
                 and substr(cdp_text, 12, 2) < '24' and substr(cdp_text, 15, 2) < '60' and substr(cdp_text, 18, 2) < '60'
             then

@@ -7,7 +7,7 @@ from sqlglot import exp
 
 Form = Callable[[Sequence[exp.Expr]], exp.Expr]
 
-ISO_TIME = r"^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?( ?(Z|z|[+-](0\d|1[0-5])(:?[0-5]\d)?))?)?$"
+ISO_TIME = r"^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:[0-5]\d(\.\d+)?)?( ?(Z|z|[+-](0\d|1[0-5])(:?[0-5]\d)?))?)?$"
 
 
 def template(text: str, dialect: str) -> Form:

@@ -18,7 +18,7 @@ from typing_extensions import override
 
 from cdp_pipeline import tables
 from cdp_pipeline.errors import WarehouseInterrupted
-from cdp_pipeline.sql.postgres import Rendered, render
+from cdp_pipeline.sql.postgres import TRY, Rendered, render
 from cdp_pipeline.sql.postgres_forms import CASE_COLLATIONS
 from cdp_pipeline.sql.statements import Statement
 from cdp_pipeline.tables import Table
@@ -29,7 +29,7 @@ from cdp_pipeline.warehouse.postgres_load import as_csv, postgres_type
 from cdp_pipeline.warehouse.postgres_session import make_engine, open_connection, patiently, take_lock
 from cdp_pipeline.warehouse.postgres_upkeep import Upkeep
 
-_TEMPORARY = re.compile(r"^(?:CREATE TEMPORARY TABLE|DROP TABLE IF EXISTS) (\w+)")
+_TEMPORARY = re.compile(r"^(?:CREATE TEMPORARY TABLE|DROP TABLE IF EXISTS) (?:pg_temp\.)?(\w+)")
 _COLUMNS = """
 SELECT a.attname, format_type(a.atttypid, a.atttypmod)
 from pg_attribute as a
@@ -74,7 +74,13 @@ class PostgresConnection(Connection):
         self._types: dict[int, str] = {}
         self._daily: list[tuple[str, str]] = []
         self._within = False
-        self._connect()
+        self._reached = False
+        try:
+            self._connect()
+        except WarehouseInterrupted:
+            if not self._reached:
+                raise
+            self._reconnect()  # it was lost while waiting for the lock
 
     @property
     def driver(self) -> psycopg.Connection[Any]:
@@ -90,12 +96,14 @@ class PostgresConnection(Connection):
 
     def _connect(self) -> None:
         self._pooled = open_connection(self._engine)
+        self._reached = True
         self._forget()
         if not self._writer:
             return
         try:
             take_lock(self.driver, self._claim)
         except psycopg.Error as error:
+            self._discard()
             raise translated(error, "lock") from error
 
     def _forget(self) -> None:
@@ -140,6 +148,8 @@ class PostgresConnection(Connection):
     @override
     def prepare(self, statement: Statement) -> str:
         rendered = self._rendered_of(statement)
+        if not statement.cached:
+            self._forget_tries()
         for name, body in rendered.functions:
             if name not in self._functions:
                 text = f"create or replace function pg_temp.{name} {body}".replace("%", "%%")
@@ -160,18 +170,25 @@ class PostgresConnection(Connection):
         made_or_dropped = _TEMPORARY.match(text)
         if made_or_dropped is not None:
             self._loaded.pop(made_or_dropped[1], None)
+            self._forget_tries()
         self._upkeep.after(text, cursor.rowcount)
         return cursor.rowcount
 
     @override
     def fetch_text(self, text: str, values: Mapping[str, Any], name: str) -> list[Row]:
-        return self._execute(text, values, name).fetchall()
+        return self._rows_of(self._execute(text, values, name), text, name)
+
+    def _rows_of(self, cursor: psycopg.Cursor[Any], text: str, name: str) -> list[Row]:
+        try:
+            return cursor.fetchall()
+        except psycopg.Error as error:  # a value that Python has no form for, such as a time before year 1
+            raise translated(error, name, text) from error
 
     @override
     def fetch_arrow_text(self, text: str, values: Mapping[str, Any], name: str) -> pa.Table:
         cursor = self._execute(text, values, name)
         names = [column.name for column in cursor.description or ()]
-        rows = cursor.fetchall()
+        rows = self._rows_of(cursor, text, name)
         columns = zip(*rows, strict=True) if rows else ([] for _ in names)
         # A query that finds nothing has columns too, and they are numbers wherever Arrow is asked for.
         arrays = [pa.array(column, None if rows else pa.int64()) for column in columns]
@@ -207,6 +224,11 @@ class PostgresConnection(Connection):
         self._execute(f"drop table if exists pg_temp.{_quoted(name)}", {}, f"load {name}")
         self._execute(f"create temporary table {_quoted(name)} ({columns})".replace("%", "%%"), {}, f"load {name}")
         self._loaded[name] = columns
+        self._forget_tries()
+
+    def _forget_tries(self) -> None:
+        """A function that tries an expression is made for the types of its columns, which may be others now."""
+        self._functions = {name for name in self._functions if not name.startswith(TRY)}
 
     @override
     def unload(self, name: str) -> None:

@@ -5,7 +5,9 @@ What PostgreSQL has no type for, and lists and structures, become jsonb, as they
 
 import io
 import json
-from datetime import date, datetime
+import math
+from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
@@ -62,7 +64,7 @@ def _writable(column: pa.ChunkedArray) -> pa.ChunkedArray:
     if pa.types.is_time64(type_) and type_.unit == "ns":
         return column.cast(pa.time64("us"), safe=False)
     if pa.types.is_nested(type_):
-        return pa.chunked_array([_texts(column, _json)], type=pa.string())
+        return pa.chunked_array([_texts(column, lambda value: _json(value, type_))], type=pa.string())
     if postgres_type(type_) == "bytea":
         return pa.chunked_array([_texts(column, lambda value: f"\\x{value.hex()}")], type=pa.string())
     if pa.types.is_decimal(type_) or pa.types.is_duration(type_):
@@ -74,10 +76,31 @@ def _texts(column: pa.ChunkedArray, text: Any) -> pa.Array:
     return pa.array([None if value is None else text(value) for value in column.to_pylist()], pa.string())
 
 
-def _json(value: Any) -> str:
-    text = json.dumps(value, default=_of_other_types, ensure_ascii=False)
+def _json(value: Any, type_: pa.DataType) -> str:
+    text = json.dumps(_in_json(value, type_), ensure_ascii=False)
     # jsonb has no NUL. A row that holds one has been found broken; it only has to be readable.
     return json.dumps(_without_nul(json.loads(text)), ensure_ascii=False) if "\\u0000" in text else text
+
+
+def _in_json(value: Any, type_: pa.DataType) -> Any:
+    """A value of an Arrow type as JSON has it; what is no JSON number is a text."""
+    if value is None:
+        return None
+    if pa.types.is_struct(type_):
+        return {field.name: _in_json(value[field.name], field.type) for field in type_}
+    if pa.types.is_map(type_):
+        return {str(key): _in_json(item, type_.item_type) for key, item in value}
+    if pa.types.is_nested(type_):
+        return [_in_json(item, type_.value_type) for item in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else {"nan": "NaN", "inf": "Infinity"}.get(str(value), "-Infinity")
+    if isinstance(value, Decimal):
+        return float(value)
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, bytes):
+        return f"\\x{value.hex()}"
+    return value if isinstance(value, bool | int | str) else str(value)
 
 
 def _without_nul(value: Any) -> Any:
@@ -88,13 +111,3 @@ def _without_nul(value: Any) -> Any:
     if isinstance(value, dict):
         return {_without_nul(key): _without_nul(item) for key, item in value.items()}
     return value
-
-
-def _of_other_types(value: Any) -> Any:
-    if isinstance(value, datetime):
-        return value.isoformat()
-    if isinstance(value, date):
-        return str(value)
-    if isinstance(value, bytes):
-        return f"\\x{value.hex()}"
-    return str(value)

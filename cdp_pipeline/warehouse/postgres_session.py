@@ -16,6 +16,7 @@ import tenacity
 from psycopg.types.string import StrDumper, TextLoader
 from sqlalchemy import URL, Engine, create_engine, event, make_url, pool
 from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from cdp_pipeline.errors import WarehouseError, WarehouseInterrupted
 from cdp_pipeline.warehouse.lock import POLL_SECONDS, Claim, Holder
@@ -26,7 +27,9 @@ RECONNECT_SECONDS = 120.0
 _APPLICATION = "cdp"
 _SETTINGS = {
     "timezone": "UTC",
-    "datestyle": "ISO",
+    "datestyle": "ISO, MDY",
+    "extra_float_digits": "1",
+    "bytea_output": "hex",
     "intervalstyle": "postgres",
     "search_path": "public",
     "standard_conforming_strings": "on",
@@ -36,11 +39,14 @@ _SETTINGS = {
     "default_statistics_target": "30",  # of what a run analyses between its statements; the server's own still counts
     "jit": "off",  # it costs seconds of planning and gains nothing here
     "idle_in_transaction_session_timeout": "0",  # files are read while a transaction is open
+    "idle_session_timeout": "0",  # the lock would go with the session
+    "lock_timeout": "20s",  # whoever has a table open for longer makes the run try again, and not all readers wait
     "client_min_messages": "warning",
 }
 # Not every server has them; without them it takes longer to notice that a run is gone.
 _SETTINGS_WHERE_KNOWN = {
     "client_connection_check_interval": "1s",
+    "transaction_timeout": "0",
     "tcp_keepalives_idle": "30",
     "tcp_keepalives_interval": "10",
     "tcp_keepalives_count": "3",
@@ -75,13 +81,14 @@ def make_engine(url: str, claim: Claim) -> Engine:
     try:
         address: URL = make_url(url).set(drivername="postgresql+psycopg")
         settings: dict[str, Any] = {"application_name": application_name(claim), "connect_timeout": 10}
-        settings["prepare_threshold"] = None
+        settings |= {"prepare_threshold": None, "client_encoding": "UTF8"}
         settings |= {name: value for name, value in _KEEPALIVES.items() if name not in address.query}
         engine = create_engine(
             address, poolclass=pool.QueuePool, pool_size=1, max_overflow=0, connect_args=settings, hide_parameters=True
         )
-    except (ArgumentError, ValueError) as error:
-        raise WarehouseError("`warehouse` is no address of a PostgreSQL database.") from error
+    except (ArgumentError, ValueError):
+        # What they say may hold a part of the password.
+        raise WarehouseError("`warehouse` is no address of a PostgreSQL database.") from None
     event.listen(engine, "connect", _prepare)
     return engine
 
@@ -114,6 +121,8 @@ def open_connection(engine: Engine) -> Any:
     """
     try:
         return engine.raw_connection()
+    except PoolTimeout as error:
+        raise WarehouseInterrupted("connect: the pool has no connection to give.") from error
     except DBAPIError as error:
         cause = error.orig
         raise translated(cause, "connect") if isinstance(cause, psycopg.Error) else error from None

@@ -18,7 +18,7 @@ Execute = Callable[[str, dict[str, Any]], psycopg.Cursor[Any]]
 _MANY_ROWS = 1_000
 _SHARE = 0.2  # of a table that is written before it is analysed again
 _WRITES = re.compile(r'(?:INSERT INTO|CREATE TEMPORARY TABLE|UPDATE|MERGE INTO) ((?:"?\w+"?\.)?"?\w+"?)')
-_DROPS = re.compile(r"DROP TABLE IF EXISTS (\w+)")
+_DROPS = re.compile(r"DROP TABLE IF EXISTS (?:pg_temp\.)?(\w+)")
 _INDEXES = {
     table.name: table.indexes for table in (*tables.SHARED, *tables.OF_A_KIND, tables.PROFILES) if table.indexes
 }

@@ -124,9 +124,9 @@ class Work:
         self.facts.metrics.update(metrics)
 
     def keep_view(self, view: Table, statement: Statement) -> None:
-        """Makes a view anew with all else, or if it is not there; readers of it need not wait otherwise."""
-        schema = self.spec.schemas[view.scope]
-        if self.due is Due.ALL or self.connection.columns_of(schema, view.name) is None:
+        """Makes a view if it is not there as it should be; to replace one, an engine may wait for its readers."""
+        there = self.connection.columns_of(self.spec.schemas[view.scope], view.name) or []
+        if [name for name, _ in there] != [column.name for column in view.columns]:
             self.run(statement)
 
     def must_be_empty(self, name: str, statement: Statement, **values: Any) -> None:
@@ -173,19 +173,19 @@ def stage(connection: Connection, spec: StageSpec, run: Run, *, full: bool = Fal
     Raises:
         InvariantError: the result breaks an invariant; it was rolled back, and what was seen is in `cdp.metrics`.
     """
-    due, since = what_is_due(connection, spec)
-    if full:
-        due, since = Due.ALL, 0
-    facts = Facts(spec.asset, spec.kind, due)
-    work = Work(connection, spec, run, facts, since)
+    work: Work | None = None
     try:
         with connection.transaction():
+            # Within the transaction: between runs that lost their connection another one may have worked.
+            due, since = (Due.ALL, 0) if full else what_is_due(connection, spec)
+            work = Work(connection, spec, run, Facts(spec.asset, spec.kind, due), since)
             yield work
             if work.numbered:
                 _close(work)
     except InvariantError:
-        with connection.transaction():
-            _record(work)
+        if work is not None:
+            with connection.transaction():
+                _record(work)
         raise
 
 
