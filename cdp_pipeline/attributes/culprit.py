@@ -55,7 +55,7 @@ def _failing_event(fetch: _Fetch, plan: Plan, _: Calculation) -> tuple[str, str]
     trees = [part.tree for part in plan.columns]
     if not trees:
         return None
-    source, placed = with_places(SQL["owned_events"].tree, trees)
+    source, placed = with_places(plan, SQL["owned_events"].tree, trees)
     event_id = exp.column("event_id", table="f")
     failing = exp.select(exp.func("cdp_any", event_id)).from_(source).where(exp.or_(*(_fails(tree) for tree in placed)))
     event = fetch(named("failing_event", failing))[0][0]

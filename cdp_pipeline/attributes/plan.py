@@ -53,6 +53,11 @@ class Plan:
         self._aggregates: dict[tuple[exp.Expr, exp.Column | None], Part] = {}
 
     @property
+    def json_is_text(self) -> bool:
+        """Whether the places of JSON are better read all at once."""
+        return self._connection.json_is_text
+
+    @property
     def columns(self) -> list[Part]:
         """What is calculated of each event."""
         return list(self._columns.values())

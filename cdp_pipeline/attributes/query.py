@@ -33,14 +33,14 @@ def results_query(plan: Plan, calculations: Sequence[Calculation], owned: exp.Ex
 
 def _events(plan: Plan, owned: exp.Expr) -> exp.Select:
     keys = [exp.column(name, table="f") for name in ("entity_id", "event_id", "event_time")]
-    source, trees = with_places(owned, [part.tree for part in plan.columns])
+    source, trees = with_places(plan, owned, [part.tree for part in plan.columns])
     columns = [exp.alias_(tree, part.name) for part, tree in zip(plan.columns, trees, strict=True)]
     return exp.select(*keys, *columns).from_(source)
 
 
-def with_places(owned: exp.Expr, trees: Sequence[exp.Expr]) -> tuple[exp.Expr, list[exp.Expr]]:
+def with_places(plan: Plan, owned: exp.Expr, trees: Sequence[exp.Expr]) -> tuple[exp.Expr, list[exp.Expr]]:
     """The events with every place of the payload that the trees read, and the trees over it; both name it `f`."""
-    hoisted = hoist_paths(trees, _PAYLOAD, "payload")
+    hoisted = hoist_paths(trees, _PAYLOAD, "payload", needed=plan.json_is_text)
     source = _as(owned, "f")
     if hoisted.lists:
         kept: list[exp.Expr] = [exp.column(name, table="f") for name in ("entity_id", "event_id")]

@@ -242,23 +242,17 @@ from figures as f
 group by f.source, f.arrived_on
 order by f.source, f.arrived_on
 
--- name: doubled_events
-select count(*)
+-- name: times_stored
+-- Of the ids at hand: how many are stored more than once, and how many that landed are not stored at all.
+select count(*) filter (where s.times > 1) as doubled, count(*) filter (where s.times = 0) as lost
 from (
-    select e.event_id
-    from cdp.customer_events as e
-    where e.event_id in (
-        select l.event_id from landed as l where l.reason is null union all select c.event_id from contest as c
-    )
-    group by e.event_id
-    having count(*) > 1
-) as doubled
-
--- name: lost_events
-select count(*)
-from (select distinct l.event_id from landed as l where l.reason is null) as w
-left join cdp.customer_events as e on e.event_id = w.event_id
-where e.event_id is null
+    select w.event_id, count(e.event_id) as times
+    from (
+        select l.event_id from landed as l where l.reason is null union select c.event_id from contest as c
+    ) as w
+    left join cdp.customer_events as e on e.event_id = w.event_id
+    group by w.event_id
+) as s
 
 -- name: drop_replaced
 drop table if exists replaced

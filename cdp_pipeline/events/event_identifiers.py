@@ -135,7 +135,7 @@ def _rule_values(rule: StitchingRule) -> tuple[exp.Expr, exp.Expr]:
 def _extract(work: Work, entity: Entity) -> None:
     """Reads all the rules' values in one scan of the events, then lists them one by one."""
     values = [tree for rule in entity.stitching for tree in _rule_values(rule)]
-    hoisted = hoist_paths(values, exp.column("payload", table="e"), "cdp")
+    hoisted = hoist_paths(values, exp.column("payload", table="e"), "cdp", needed=work.connection.json_is_text)
     inner = exp.select(
         "e.event_id", "e.arrived_on", "e.event_time", "e.landed_from", "e.source_id", "e.type", "e.version"
     )

@@ -131,7 +131,7 @@ def land_statement(connection: Connection, source: Source, shape: Shape, *, miss
         InputError: an expression reads a column that is not there.
     """
     trees = _bound_trees(source, shape, missing)
-    hoisted = hoist_paths(list(trees.values()), _ROW, "cdp")
+    hoisted = hoist_paths(list(trees.values()), _ROW, "cdp", needed=connection.json_is_text)
     lists = dict(hoisted.lists)
     places = {
         "texts": _on_g(lists.get("cdp_texts", exp.cast(exp.null(), "text[]"))),
@@ -150,12 +150,25 @@ def land_statement(connection: Connection, source: Source, shape: Shape, *, miss
     trees["event_time"] = typed.as_time(trees["event_time"])
     if source.arrived_at is not None:
         trees["arrived_on"] = exp.cast(typed.as_time(trees["arrived_on"]), "date")
-    trees["holds_nul"] = exp.false() if shape.lines else typed.holds_nul(trees["payload"])
+    looked_at = shape.lines or source.event.payload is None  # as it was read, and of a whole row column by column
+    trees["holds_nul"] = exp.false() if looked_at else typed.holds_nul(trees["payload"])
     trees["payload"] = typed.as_payload(trees["payload"])
     trees = {name: _forgiving(tree, _TYPES.get(name, "text")) for name, tree in trees.items()}
     bound = SQL["land_batch"].bind({}, **trees, **places)
-    digest = hashlib.sha256(bound.tree.sql().encode()).hexdigest()[:16]
-    return Statement(f"{bound.name}.{source.name}.{digest}", bound.tree)
+    tree = _carry_columns(bound.tree, shape)
+    digest = hashlib.sha256(tree.sql().encode()).hexdigest()[:16]
+    return Statement(f"{bound.name}.{source.name}.{digest}", tree)
+
+
+def _carry_columns(tree: exp.Expr, shape: Shape) -> exp.Expr:
+    """Hands the columns of a file on to where it is known whether its row is rejected, and its text is needed."""
+    (read,) = (query for query in tree.find_all(exp.Subquery) if query.alias == "v")
+    assert isinstance(read.this, exp.Select)
+    names = shape.columns or ()
+    columns = [exp.column(exp.to_identifier(name, quoted=True), table="f") for name in names]
+    carried = [exp.alias_(column, f"cdp_c{number}") for number, column in enumerate(columns)]
+    read.this.select(*carried, copy=False)
+    return tree
 
 
 def _bound_trees(source: Source, shape: Shape, missing: bool) -> dict[str, exp.Expr]:
@@ -193,9 +206,16 @@ def _id(text: str | None, shape: Shape, bound: Callable[[str, str], exp.Expr]) -
 
 
 def _raw(shape: Shape) -> exp.Expr:
-    if shape.lines:
-        return exp.column("cdp_broken", table="f")
-    return exp.func("coalesce", exp.column("cdp_broken", table="f"), row_text(shape))
+    """The text of a rejected row, read of the columns that were carried."""
+    broken = exp.column("cdp_broken", table="r")
+    if shape.columns is None:
+        return broken
+    pairs = [
+        part
+        for number, name in enumerate(shape.columns)
+        for part in (exp.Literal.string(name), exp.column(f"cdp_c{number}", table="r"))
+    ]
+    return exp.func("coalesce", broken, exp.Anonymous(this="cdp_row_text", expressions=pairs))
 
 
 def _parsed_line() -> exp.Expr:

@@ -16,7 +16,7 @@ select
     r.source_event_id, r.type, r.version, r.event_time,
     case when r.reason is null then r.payload end,
     r.reason,
-    case when r.reason is not null then r.raw end,
+    case when r.reason is not null then :raw end,
     case when r.reason is null then cdp_hash('event', r.source_id, r.source_event_id) end
 from (
     select v.*, case
@@ -40,7 +40,7 @@ from (
         select
             f.cdp_place_row as place_row,
             f.cdp_problem as problem,
-            :raw as raw,
+            f.cdp_broken as cdp_broken,
             :arrived_on as arrived_on,
             :passes as passes,
             case when :source_id = '' then :landed_from else :source_id end as source_id,

@@ -26,14 +26,17 @@ class Hoisted:
     lists: list[tuple[str, exp.Expr]]
 
 
-def hoist_paths(trees: Sequence[exp.Expr], column: exp.Column, prefix: str) -> Hoisted:
+def hoist_paths(trees: Sequence[exp.Expr], column: exp.Column, prefix: str, *, needed: bool = True) -> Hoisted:
     """Takes all paths into `column` out of the trees.
 
     Args:
         trees: expressions whose columns are bound.
         column: the JSON column.
         prefix: how the names of the list columns begin.
+        needed: whether it spares something; if not, the trees stay as they are, and there are no lists.
     """
+    if not needed:
+        return Hoisted([tree.copy() for tree in trees], [])
     wanted: dict[str, list[tuple[exp.Expr, ...]]] = {"cdp_path_text": [], "cdp_path": [], "cdp_path_kind": []}
     names = {"cdp_path_text": f"{prefix}_texts", "cdp_path": f"{prefix}_jsons", "cdp_path_kind": f"{prefix}_kinds"}
 

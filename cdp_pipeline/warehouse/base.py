@@ -29,10 +29,12 @@ class Connection(ABC):
     Attributes:
         dialect: the engine's name in sqlglot and in the table of forms.
         default_schema: where a source table stands whose schema is not named.
+        json_is_text: whether JSON is parsed whenever it is read, so that its places are better read all at once.
     """
 
     dialect: ClassVar[str]
     default_schema: ClassVar[str]
+    json_is_text: ClassVar[bool]
     _rendered: ClassVar[dict[tuple[object, ...], str]] = {}
 
     @abstractmethod

@@ -40,6 +40,7 @@ class DuckDBConnection(Connection):
 
     dialect: ClassVar[str] = "duckdb"
     default_schema: ClassVar[str] = "main"
+    json_is_text: ClassVar[bool] = True
 
     def __init__(self, path: Path, *, memory_limit: str = MEMORY_LIMIT) -> None:
         """Opens the file, and makes it if it is not there.

@@ -55,6 +55,7 @@ class PostgresConnection(Connection):
 
     dialect: ClassVar[str] = "postgres"
     default_schema: ClassVar[str] = "public"
+    json_is_text: ClassVar[bool] = False
     _texts: ClassVar[dict[tuple[object, ...], Rendered]] = {}
 
     def __init__(self, url: str, claim: Claim, *, writer: bool = True) -> None:

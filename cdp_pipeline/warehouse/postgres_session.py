@@ -36,7 +36,7 @@ _SETTINGS = {
     "work_mem": "128MB",  # one sort or hash; a run has one session
     "maintenance_work_mem": "256MB",
     "temp_buffers": "64MB",
-    "default_statistics_target": "30",  # of what a run analyses between its statements; the server's own still counts
+    "default_statistics_target": "10",  # of what a run analyses between its statements; the server's own still counts
     "jit": "off",  # it costs seconds of planning and gains nothing here
     "idle_in_transaction_session_timeout": "0",  # files are read while a transaction is open
     "idle_session_timeout": "0",  # the lock would go with the session
