@@ -33,6 +33,7 @@ class Table:
         public: whether users may rely on it.
         daily: whether its rows belong to a day of arrival; a server keeps them apart by it.
         indexes: the columns by which a server finds a few of its rows, `a, b` for two at once.
+        rising: the columns whose values rise from page to page, by which it finds the newest pages.
         columns: its columns.
     """
 
@@ -42,6 +43,7 @@ class Table:
     public: bool = True
     daily: bool = False
     indexes: tuple[str, ...] = ()
+    rising: tuple[str, ...] = ()
     columns: tuple[Column, ...] = ()
 
     def having(self, columns: str) -> "Table":
@@ -69,7 +71,12 @@ def _columns(text: str) -> tuple[Column, ...]:
 
 
 CUSTOMER_EVENTS = Table(
-    CDP, "customer_events", "an event, for ever", daily=True, indexes=("event_id", "landed_in", "place", "arrived_on")
+    CDP,
+    "customer_events",
+    "an event, for ever",
+    daily=True,
+    indexes=("event_id", "place", "arrived_on"),
+    rising=("landed_in",),
 ).having("""
         event_id uuid: hash of source_id and source_event_id
         source_id text: what the source calls itself: its name, or the value of its `source` expression
@@ -168,7 +175,12 @@ SCHEMAS = Table(CDP, "schemas", "a schema that this project made", public=False)
 """)
 
 EVENT_IDENTIFIERS = Table(
-    KIND, "event_identifiers", "an event with at least one identifier", daily=True, indexes=("event_id", "changed_in")
+    KIND,
+    "event_identifiers",
+    "an event with at least one identifier",
+    daily=True,
+    indexes=("event_id",),
+    rising=("changed_in",),
 ).having("""
         event_id uuid: the event
         arrived_on date: the day on which it landed
@@ -182,7 +194,7 @@ REMOVED_IDENTIFIERS = Table(
     "removed_event_identifiers",
     "a row of event_identifiers that was taken away or replaced",
     public=False,
-    indexes=("removed_in",),
+    rising=("removed_in",),
 ).having("""
         event_id uuid: the event
         arrived_on date: the day it was stored under
@@ -261,7 +273,7 @@ ENTITY_MAP = Table(
         valid_to timestamptz: until when, excluded; NULL: for ever
         entity_id uuid: the entity
 """)
-ENTITY_CHANGES = Table(KIND, "entity_changes", "one change of the map", indexes=("change_id",)).having("""
+ENTITY_CHANGES = Table(KIND, "entity_changes", "one change of the map", rising=("change_id",)).having("""
         change_id bigint: an increasing number
         run text: the run that published it
         identifier_id uuid: the identifier that changed hands
@@ -278,7 +290,8 @@ STITCHED_EVENTS = Table(
     KIND,
     "stitched_events",
     "an event and whose it is now",
-    indexes=("event_id", "anchor_id", "entity_id", "stitched"),
+    indexes=("event_id", "anchor_id", "entity_id"),
+    rising=("stitched",),
 ).having("""
         event_id uuid: the event
         arrived_on date: the day on which it landed

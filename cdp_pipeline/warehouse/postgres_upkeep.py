@@ -20,7 +20,8 @@ _SHARE = 0.2  # of a table that is written before it is analysed again
 _WRITES = re.compile(r'(?:INSERT INTO|CREATE TEMPORARY TABLE|UPDATE|MERGE INTO) ((?:"?\w+"?\.)?"?\w+"?)')
 _DROPS = re.compile(r"DROP TABLE IF EXISTS (?:pg_temp\.)?(\w+)")
 _INDEXES = {
-    table.name: table.indexes for table in (*tables.SHARED, *tables.OF_A_KIND, tables.PROFILES) if table.indexes
+    table.name: (*(f"({columns})" for columns in table.indexes), *(f"USING brin ({c})" for c in table.rising))
+    for table in (*tables.SHARED, *tables.OF_A_KIND, tables.PROFILES)
 }
 _INDEXED = "SELECT 1 FROM pg_index WHERE indrelid = to_regclass(%(table)s) LIMIT 1"
 _ROWS = "SELECT greatest(reltuples, 0) FROM pg_class WHERE oid = to_regclass(%(table)s)"
@@ -85,6 +86,6 @@ class Upkeep:
             schema, _, table = name.rpartition(".")
             indexes = _INDEXES.get(table.strip('"'), ())
             if schema and indexes and not self._execute(_INDEXED, {"table": name}).fetchall():
-                for columns in indexes:
-                    self._execute(f"CREATE INDEX ON {name} ({columns})", {})
+                for of_columns in indexes:
+                    self._execute(f"CREATE INDEX ON {name} {of_columns}", {})
         self._filled.clear()
