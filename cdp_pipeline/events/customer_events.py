@@ -41,7 +41,17 @@ from cdp_pipeline.warehouse.stage import Due, Facts, Run, StageSpec, Work, stage
 ASSET = "cdp/customer_events"
 INVARIANTS = ("landed rows are events or rejected rows", "every event once", "no landed event is missing")
 GROUP_BYTES = 64 << 20
-_TEMPORARY = ("landed", "scope", "replaced", "related", "contested", "contest", "unchanged", "touched_days")
+_TEMPORARY = (
+    "landed",
+    "landed_counts",
+    "scope",
+    "replaced",
+    "related",
+    "contested",
+    "contest",
+    "unchanged",
+    "touched_days",
+)
 
 
 def customer_events_spec(project: Project) -> StageSpec:
@@ -114,6 +124,7 @@ def _land_group(
         work.run(SQL["make_scope"])
         _read(work, project, days, group, progress)
         report("landing", progress[0] + len(group), progress[1])
+        work.run(SQL["landed_counts"])
         _refuse_early_rows(work, project)
         _decide(work)
         _publish(work, project, days, group)

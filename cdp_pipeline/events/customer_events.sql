@@ -102,8 +102,18 @@ from contest as c
 where c.event_id = e.event_id and c.rank = 1 and (c.place <> e.place or c.place_row <> e.place_row)
     and e.event_id in (select u.event_id from unchanged as u)
 
+-- name: landed_counts
+-- How many rows of a file belong to a day, those that may be events apart; so `landed` itself need not be read again.
+create temporary table landed_counts as
+select l.landed_from, l.place, l.arrived_on, l.reason is null as is_good, count(*) as landed_rows
+from landed as l
+group by l.landed_from, l.place, l.arrived_on, l.reason is null
+
+-- name: drop_landed_counts
+drop table if exists landed_counts
+
 -- name: landed_days
-select distinct l.arrived_on from landed as l where l.reason is null
+select distinct l.arrived_on from landed_counts as l where l.is_good
 
 -- name: log_removed
 insert into cdp.removed_events (event_id, arrived_on, removed_in)
@@ -176,8 +186,8 @@ where s.source = r.source and s.place = r.place
 
 -- name: add_counts
 insert into cdp.landed_rows (source, place, arrived_on, landed_rows)
-select l.landed_from, l.place, l.arrived_on, count(*)
-from landed as l
+select l.landed_from, l.place, l.arrived_on, cast(sum(l.landed_rows) as bigint)
+from landed_counts as l
 group by l.landed_from, l.place, l.arrived_on
 
 -- name: remove_file
@@ -196,12 +206,12 @@ values (:source, :place, :day, :fingerprint, :size, :modified, :definition, :num
 -- name: first_future_day
 -- The first day of a file's rows that has not come yet; the file is read again when it has.
 select min(l.arrived_on)
-from landed as l
+from landed_counts as l
 where l.landed_from = :source and l.place = :place and l.arrived_on > :last_day
 
 -- name: before_start
-select l.place, l.arrived_on, count(*) as early_rows
-from landed as l
+select l.place, l.arrived_on, cast(sum(l.landed_rows) as bigint) as early_rows
+from landed_counts as l
 where l.arrived_on < :start
 group by l.place, l.arrived_on
 order by l.place, l.arrived_on
@@ -211,7 +221,7 @@ limit 1
 create temporary table touched_days as
 select distinct d.arrived_on
 from (
-    select l.arrived_on from landed as l
+    select l.arrived_on from landed_counts as l
     union all
     select c.arrived_on from contest as c
     union all
