@@ -260,7 +260,7 @@ class _Typed:
         """Text: of a jsonb string its content, of a whole double no fraction."""
         kind = self.type_of(tree)
         if kind == "number":
-            return exp.func("cdp_text", exp.func("cdp_to_json", tree))
+            return exp.func("cdp_number_text", tree)
         return exp.func("cdp_text", tree) if kind == "json" else tree
 
     def as_time(self, tree: exp.Expr) -> exp.Expr:

@@ -152,6 +152,11 @@ FORMS: dict[str, Form] = {
     "cdp_json_time": template("rtrim(rtrim(strftime(:a, '%Y-%m-%dT%H:%M:%S.%f'), '0'), '.') || '+00:00'", "duckdb"),
     "cdp_json_double": template(_DUCKDB_JSON_DOUBLE.format(":a"), "duckdb"),
     "cdp_object": _object,
+    "cdp_number_text": template(
+        "CASE WHEN typeof(:a) = 'DOUBLE' THEN regexp_replace(CAST(:a AS VARCHAR), '\\.0$', '') "
+        "ELSE CAST(:a AS VARCHAR) END",
+        "duckdb",
+    ),
     "cdp_to_json": template("to_json(:a)", "duckdb"),
     "cdp_fingerprint": template("CAST(sum(hash(:a)) AS VARCHAR)", "duckdb"),
     "cdp_row_text": lambda arguments: exp.cast(_object(arguments), "text"),

@@ -19,6 +19,7 @@ A statement says `cdp_hash(...)`; each engine's row here says what that is calle
     cdp_path_kinds(jsonb, (k…), …)  text[]: the kinds of the values at several paths, in the engine's own words
     cdp_kind_name(text)             the kind that the engine's own word means
     cdp_digits(text)         its digits
+    cdp_number_text(number)  its text; of a whole double without a fraction
     cdp_whole(text, null)    the text as a whole number of the type of `null`; an error when it is none
     cdp_divide(a, b)         a / b in double precision; division by zero is an error
     cdp_like, cdp_ilike      like and ilike, where a backslash escapes

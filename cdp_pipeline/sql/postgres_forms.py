@@ -142,6 +142,7 @@ FORMS: dict[str, Form] = {
     "cdp_paths": _each(_PATH),
     "cdp_path_kinds": _each(_path_kind),
     "cdp_kind_name": template(":a", "postgres"),
+    "cdp_number_text": template("CAST(:a AS TEXT)", "postgres"),
     "cdp_digits": template("regexp_replace(:a, '[^0-9]', '', 'g')", "postgres"),
     "cdp_whole": _whole,
     "cdp_divide": template("CAST(:a AS DOUBLE PRECISION) / CAST(:b AS DOUBLE PRECISION)", "postgres"),

@@ -6,17 +6,19 @@ import threading
 import time
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from cdp_pipeline.config.model import Project
 from cdp_pipeline.errors import SchemaNotOurs, WarehouseError, WarehouseInterrupted
+from cdp_pipeline.operations.pipeline import run_stages
 from cdp_pipeline.operations.session import open_session
 from cdp_pipeline.sql.statements import statement
 from cdp_pipeline.warehouse.base import Connection
 from cdp_pipeline.warehouse.lock import Claim, Holder
 from cdp_pipeline.warehouse.opening import hold_warehouse
 from cdp_pipeline_tests import engines
-from cdp_pipeline_tests.automation.tiny import TINY, write_tiny
+from cdp_pipeline_tests.automation.tiny import FIRST, TINY, land, row, run_without_dagster, write_tiny
 from cdp_pipeline_tests.engines import Engine
 
 JOB, RUN = "run_all", "0b54b2a6-6a1e-4d2c-9d0e-1f3f2c1a7b11"
@@ -178,10 +180,57 @@ def test_a_deadlock_asks_for_another_try(url: str, tmp_path: Path) -> None:
 
 
 def test_a_full_disk_is_no_reason_to_try_again() -> None:
-    import psycopg
-
     from cdp_pipeline.warehouse.postgres_errors import translated
 
     error = translated(psycopg.errors.DiskFull("could not extend file"), "landing")
     assert not error.transient
     assert "disk is full. Make room on it" in str(error)
+
+
+def test_settings_of_the_database_change_no_value(project: Project) -> None:
+    """A client encoding, an order of dates and a number of digits that somebody set for other clients."""
+    database = project.warehouse.rpartition("/")[2]
+    for setting in ("client_encoding = latin1", "datestyle = 'SQL, DMY'", "extra_float_digits = 0"):
+        engines.server().execute(f'alter database "{database}" set {setting}', database=database)
+    day = row(1, FIRST, cookie="Jörg", total=0.30000000000000004)
+    land(project.folder, FIRST, [day])
+    run_without_dagster(project)
+    with open_session(project, RUN, not_waiting) as session:
+        values = "select v.value from customer.identifier_values as v where v.value like 'J%'"
+        assert session.connection.fetch(statement("values", values)) == [("Jörg",)]
+        dated = "select cast(cast('03/04/2026' as date) as text), cast(0.30000000000000004 as double precision)"
+        assert session.connection.fetch(statement("dated", dated)) == [("2026-03-04", 0.30000000000000004)]
+
+
+def test_a_reader_who_forgot_to_commit_holds_nobody_up(project: Project) -> None:
+    run_without_dagster(project)
+    with psycopg.connect(project.warehouse) as forgetful, psycopg.connect(project.warehouse) as other:
+        forgetful.execute("select count(*) from customer.events, customer.attributes, customer.entity_redirects")
+        with open_session(project, RUN, not_waiting) as session:
+            list(run_stages(session.connection, project, session.run, full=True))
+        other.execute("set statement_timeout = '5s'")
+        assert other.execute("select count(*) > 0 from customer.events").fetchall() == [(True,)]
+
+
+def test_a_session_that_is_lost_while_it_waits_waits_on(project: Project) -> None:
+    told: list[Holder | None] = []
+    got = threading.Event()
+
+    def wait() -> None:
+        with open_session(project, "waiter", told.append):
+            got.set()
+
+    with open_session(project, RUN, not_waiting):
+        waiter = threading.Thread(target=wait)
+        waiter.start()
+        for losses in (1, 2):
+            while len(told) < losses:
+                time.sleep(0.01)
+            engines.server().execute(
+                "select pg_terminate_backend(pid, 5000) from pg_stat_activity where application_name = 'cdp waiter'"
+            )
+        while len(told) < 3:
+            time.sleep(0.01)
+        assert not got.is_set()
+    waiter.join(30)
+    assert got.is_set()

@@ -67,6 +67,10 @@ VALUES: list[tuple[str, Any]] = [
     (f"cdp_path_texts({J}, ('a', 'b', 1), ('a', 'b', 0), ('a', 'none'))", ("x", "1", None)),
     (f"cdp_paths({J}, ('a', 'b', 1), ('a', 'b', 0))", ('"x"', "1")),
     ("cdp_digits('+420 (777) 1')", "4207771"),
+    ("cdp_number_text(cast(7 as double precision))", "7"),
+    ("cdp_number_text(cast(7.5 as double precision))", "7.5"),
+    ("cdp_number_text(cast(7 as numeric(9, 2)))", "7.00"),
+    ("cdp_number_text(7)", "7"),
     ("cdp_whole(' 12 ', cast(null as bigint))", 12),
     ("cdp_whole('-3', cast(null as integer))", -3),
     ("cdp_divide(1, 4)", 0.25),
@@ -124,6 +128,13 @@ TIMES: list[tuple[str, datetime | None]] = [
     (" 026-01-31T10:20:30Z", None),
     ("2026-01-31T10:20:30+16:00", None),
     ("infinity", None),
+    ("2026-02-01T10:00:0099Z", None),
+    ("2026-02-01T10:00:00Z5", None),
+    ("2026-02-01T10:00:0012Z", None),
+    ("2026-02-01T10:00:0Z", None),
+    ("2026-02-01T10:00:5.0Z", None),
+    ("2026-02-01T10:00:00.Z", None),
+    ("2026-02-01T10:00:60Z", None),
 ]
 
 ROWS = """(values (1, 'b', 3.5), (2, 'a', null), (3, 'B', 1.5), (4, 'a', 1.5), (5, null, -9.0)) as t (n, s, x)"""
