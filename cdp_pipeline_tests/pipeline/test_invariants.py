@@ -80,10 +80,9 @@ CASES = [
     Case(
         EVENTS,
         "no landed event is missing",
-        "update cdp.customer_events set event_id = null where source_event_id = '1'",
-        rows=2,
+        "delete from cdp.customer_events where source_event_id = '9'",
         lands=GROWN,
-        healed=False,
+        within="customer_events.add_winners",
     ),
     Case(
         IDENTIFIERS,
