@@ -4,6 +4,7 @@ import gzip
 import json
 import os
 import re
+from contextlib import suppress
 from pathlib import Path
 
 from rich.console import Console
@@ -55,8 +56,9 @@ def _server_cpu(server: PostgresServer) -> float:
     """User and system time of the server's processes, those that have ended included."""
     ticks = 0
     for pid in server.processes():
-        own = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
-        ticks += sum(int(field) for field in own[11:15])
+        with suppress(FileNotFoundError, ProcessLookupError):  # it has ended, and counts as the first one's child
+            own = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+            ticks += sum(int(field) for field in own[11:15])
     return ticks / os.sysconf("SC_CLK_TCK")
 
 
