@@ -35,7 +35,7 @@ _SETTINGS = {
     "standard_conforming_strings": "on",
     "work_mem": "128MB",  # one sort or hash; a run has one session
     "maintenance_work_mem": "256MB",
-    "temp_buffers": "256MB",  # taken as it is needed
+    "temp_buffers": "512MB",  # taken as it is needed
     "default_statistics_target": "10",  # of what a run analyses between its statements; the server's own still counts
     "jit": "off",  # it costs seconds of planning and gains nothing here
     "idle_in_transaction_session_timeout": "0",  # files are read while a transaction is open
