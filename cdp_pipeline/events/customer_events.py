@@ -187,7 +187,7 @@ class _Landing:
         work.connection.load("landing_batch", batch)
         key = (source.name, str(batch.schema))
         if key not in self._statements:
-            self._statements[key] = land_statement(work.connection, source, shape_of(batch.column_names))
+            self._statements[key] = land_statement(work.connection, source, shape_of(batch))
         work.run(self._statements[key], **self._values(reading))
         work.connection.unload("landing_batch")
 

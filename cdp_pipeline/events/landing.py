@@ -188,7 +188,9 @@ def table_shape(connection: Connection, source: Source) -> Shape:
         raise InputError(
             f"sources.{source.name}.table: the warehouse has no table {source.table}. Check the name, or load it first."
         )
-    return Shape(tuple(name for name, _ in columns))
+    times = {name for name, kind in columns if type_class(kind, connection.dialect) == "time"}
+    doubles = {name for name, kind in columns if kind.lower() in ("double", "float", "double precision", "real")}
+    return Shape(tuple(name for name, _ in columns), frozenset(times | doubles))
 
 
 def _table_days(connection: Connection, project: Project, source: Source) -> list[Reading]:

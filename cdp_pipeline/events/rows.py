@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import pyarrow as pa
 from sqlglot import exp
 
 from cdp_pipeline.config.model import Source
@@ -31,9 +32,15 @@ _TYPES = {"arrived_on": "date", "event_time": "timestamptz", "payload": "jsonb",
 
 @dataclass(frozen=True)
 class Shape:
-    """What rows look like: lines of NDJSON (`columns` is None), or the names of a file's or table's columns."""
+    """What rows look like: lines of NDJSON (`columns` is None), or the names of a file's or table's columns.
+
+    Attributes:
+        columns: the names.
+        dressed: those of times and doubles, which engines write in JSON in ways of their own.
+    """
 
     columns: tuple[str, ...] | None
+    dressed: frozenset[str] = frozenset()
 
     @property
     def lines(self) -> bool:
@@ -41,10 +48,11 @@ class Shape:
         return self.columns is None
 
 
-def shape_of(names: Sequence[str]) -> Shape:
-    """The shape of a batch with these columns."""
-    own = tuple(name for name in names if name not in OWN_COLUMNS)
-    return Shape(None if "cdp_line" in names else own)
+def shape_of(batch: pa.Table) -> Shape:
+    """The shape of a batch."""
+    own = {field.name: field.type for field in batch.schema if field.name not in OWN_COLUMNS}
+    dressed = {name for name, type_ in own.items() if pa.types.is_timestamp(type_) or pa.types.is_floating(type_)}
+    return Shape(None if "cdp_line" in batch.column_names else tuple(own), frozenset(dressed))
 
 
 def source_definition(source: Source) -> str:
@@ -97,22 +105,27 @@ def _try_json(node: exp.Expr) -> exp.Expr:
 
 def whole_row(shape: Shape) -> exp.Expr:
     """The whole row as jsonb."""
-    return _ROW.copy() if shape.columns is None else exp.Anonymous(this="cdp_object", expressions=_pairs(shape.columns))
+    return _ROW.copy() if shape.columns is None else exp.Anonymous(this="cdp_object", expressions=_pairs(shape))
 
 
 def row_text(shape: Shape) -> exp.Expr:
     """The whole row as text, the same on every engine: the line itself, or its columns as JSON in their order."""
     if shape.columns is None:
         return exp.column("cdp_line", table="f")
-    return exp.Anonymous(this="cdp_row_text", expressions=_pairs(shape.columns))
+    return exp.Anonymous(this="cdp_row_text", expressions=_pairs(shape))
 
 
-def _pairs(columns: Sequence[str]) -> list[exp.Expr]:
-    return [
-        part
-        for name in columns
-        for part in (exp.Literal.string(name), exp.column(exp.to_identifier(name, quoted=True), table="f"))
-    ]
+def _pairs(shape: Shape, values: Sequence[exp.Expr] = ()) -> list[exp.Expr]:
+    """The names of the columns, each with its value, of which there may be other trees."""
+    names = shape.columns or ()
+    pairs: list[exp.Expr] = []
+    for name, value in zip(names, values or _columns(names), strict=True):
+        pairs += [exp.Literal.string(name), exp.func("cdp_dressed", value) if name in shape.dressed else value]
+    return pairs
+
+
+def _columns(names: Sequence[str]) -> list[exp.Expr]:
+    return [exp.column(exp.to_identifier(name, quoted=True), table="f") for name in names]
 
 
 def land_statement(connection: Connection, source: Source, shape: Shape, *, missing: bool = True) -> Statement:
@@ -164,9 +177,7 @@ def _carry_columns(tree: exp.Expr, shape: Shape) -> exp.Expr:
     """Hands the columns of a file on to where it is known whether its row is rejected, and its text is needed."""
     (read,) = (query for query in tree.find_all(exp.Subquery) if query.alias == "v")
     assert isinstance(read.this, exp.Select)
-    names = shape.columns or ()
-    columns = [exp.column(exp.to_identifier(name, quoted=True), table="f") for name in names]
-    carried = [exp.alias_(column, f"cdp_c{number}") for number, column in enumerate(columns)]
+    carried = [exp.alias_(column, f"cdp_c{number}") for number, column in enumerate(_columns(shape.columns or ()))]
     read.this.select(*carried, copy=False)
     return tree
 
@@ -210,12 +221,9 @@ def _raw(shape: Shape) -> exp.Expr:
     broken = exp.column("cdp_broken", table="r")
     if shape.columns is None:
         return broken
-    pairs = [
-        part
-        for number, name in enumerate(shape.columns)
-        for part in (exp.Literal.string(name), exp.column(f"cdp_c{number}", table="r"))
-    ]
-    return exp.func("coalesce", broken, exp.Anonymous(this="cdp_row_text", expressions=pairs))
+    carried = [exp.column(f"cdp_c{number}", table="r") for number in range(len(shape.columns))]
+    text = exp.Anonymous(this="cdp_row_text", expressions=_pairs(shape, carried))
+    return exp.func("coalesce", broken, text)
 
 
 def _parsed_line() -> exp.Expr:

@@ -92,7 +92,7 @@ class _Check:
                 self._connection.describe(from_tree("validate.batch", exp.select("*").from_("landing_batch")))
             except WarehouseError:
                 columns = None  # the run says which file it is
-        shape = None if columns is None else shape_of(columns.column_names)
+        shape = None if columns is None else shape_of(columns)
         for field, text in _expressions(source):
             self.attempt(f"{path}.{field}", text, partial(self._row, field, shape))
 

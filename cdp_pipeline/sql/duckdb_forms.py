@@ -53,15 +53,6 @@ _DUCKDB_VALUE = (
 )
 
 
-def _object(arguments: Sequence[exp.Expr]) -> exp.Expr:
-    value = template(_DUCKDB_VALUE, "duckdb")
-    parts = [
-        value([part]) if number % 2 and isinstance(part, exp.Column) else part.copy()
-        for number, part in enumerate(arguments)
-    ]
-    return exp.Anonymous(this="json_object", expressions=parts)
-
-
 def _duckdb_whole(arguments: Sequence[exp.Expr]) -> exp.Expr:
     to = arguments[1].args["to"].sql("duckdb")
     text = "CASE WHEN regexp_full_match(trim(:a), '[+-]?[0-9]+') THEN trim(:a) ELSE 'no whole number: ' || :a END"
@@ -151,7 +142,7 @@ FORMS: dict[str, Form] = {
     ),
     "cdp_json_time": template("rtrim(rtrim(strftime(:a, '%Y-%m-%dT%H:%M:%S.%f'), '0'), '.') || '+00:00'", "duckdb"),
     "cdp_json_double": template(_DUCKDB_JSON_DOUBLE.format(":a"), "duckdb"),
-    "cdp_object": _object,
+    "cdp_object": lambda arguments: exp.Anonymous(this="json_object", expressions=list(arguments)),
     "cdp_number_text": template(
         "CASE WHEN typeof(:a) = 'DOUBLE' THEN regexp_replace(CAST(:a AS VARCHAR), '\\.0$', '') "
         "ELSE CAST(:a AS VARCHAR) END",
@@ -159,6 +150,7 @@ FORMS: dict[str, Form] = {
     ),
     "cdp_to_json": template("to_json(:a)", "duckdb"),
     "cdp_fingerprint": template("CAST(sum(hash(:a)) AS VARCHAR)", "duckdb"),
-    "cdp_row_text": lambda arguments: exp.cast(_object(arguments), "text"),
+    "cdp_row_text": lambda arguments: exp.cast(exp.Anonymous(this="json_object", expressions=list(arguments)), "text"),
+    "cdp_dressed": template(_DUCKDB_VALUE, "duckdb"),
     "cdp_try": template("TRY(:a)", "duckdb"),
 }

@@ -35,6 +35,7 @@ A statement says `cdp_hash(...)`; each engine's row here says what that is calle
     cdp_json_time(timestamptz) the text of a time in PostgreSQL's JSON: 2026-01-31T10:00:00+00:00
     cdp_json_double(double)  jsonb: a number, or what no JSON number can be as text: "NaN", "Infinity", "-Infinity"
     cdp_object(key, value, …) jsonb object
+    cdp_dressed(value)       a time or a double as its JSON is on every engine, for cdp_object and cdp_row_text
     cdp_row_text(key, value, …) the same as text: in this order, without blanks, equal on every engine
     cdp_to_json(value)       jsonb of any value
     cdp_fingerprint(text)    aggregate: a text that differs when the texts differ, whatever their order

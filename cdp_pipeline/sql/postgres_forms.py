@@ -161,6 +161,7 @@ FORMS: dict[str, Form] = {
     "cdp_json_double": _function("to_jsonb"),
     "cdp_object": _object,
     "cdp_row_text": _row_text,
+    "cdp_dressed": template(":a", "postgres"),
     "cdp_to_json": _function("to_jsonb"),
     "cdp_fingerprint": template("CAST(sum(CAST(hashtextextended(:a, 0) AS NUMERIC)) AS TEXT)", "postgres"),
 }
