@@ -229,8 +229,9 @@ IDENTIFIERS = Table(KIND, "identifiers", "an identifier in use", indexes=("ident
         value text: normalised
         first_seen timestamptz: the earliest event_time
         last_seen timestamptz: the latest event_time
-        events bigint: in how many events
+        events bigint: in how many events; 0 where only an identity map knows it
         +priority integer: the place of its type in the project file, 0 the most important
+        +superseded integer: how many renames of an identity map lead on from it to the id that stands for it; 0: none
         +first_event_id uuid: the earliest event
 """)
 IDENTITY_GRAPH = Table(
@@ -243,17 +244,109 @@ IDENTITY_GRAPH = Table(
         arrived_on date: the day of arrival
         identifier_id uuid: the more important end
         other_id uuid: the other end
-        kind text: anchor: the anchor with another identifier of its event; next: neighbours by importance
+        kind text: anchor or next (two of one event: with the anchor, neighbours), map, or same (decided)
         first_seen timestamptz: the earliest event_time
         last_seen timestamptz: the latest event_time
-        events bigint: in how many events
-        first_event_id uuid: the earliest event
+        events bigint: in how many events; 0 where it comes of a map or a decision
+        first_event_id uuid: the earliest event, where there is one
+""")
+DECISIONS = Table(
+    KIND, "decisions", "what an operator decided (appended; the latest holds)", indexes=("identifier_id",)
+).having("""
+        identifier_id uuid: the identifier that it is about
+        other_id uuid: the other one, of a decision about two
+        verdict text: same, different, unstitch, quarantine, release or erase
+        by text: who decided it
+        why text: why, in words
+        at timestamptz: when
+        withdrawn_by text: who took it back; NULL: it is in force
+        withdrawn_at timestamptz: when it was taken back
+        +decision_id bigint: an increasing number
+        +changed_in bigint: the number of the transaction that wrote or withdrew it
+""")
+MAP_ROWS = Table(
+    KIND,
+    "identity_map_rows",
+    "what a row of an identity map says, the newest of its primary id",
+    public=False,
+    indexes=("primary_id", "changed_in"),
+).having("""
+        map_number integer: which of the kind's identity maps, from 0
+        primary_id uuid: the identifier that the row is about
+        person_ids uuid[]: whom it names, the most important first; only those that it links
+        updated_at timestamptz: when the row was last changed, as it says
+        row_hash text: of all that the map reads of it
+        changed_in bigint: the number of the transaction that wrote it
+""")
+REMOVED_MAP_ROWS = Table(
+    KIND, "removed_map_rows", "a row of identity_map_rows that was taken away or replaced", public=False
+).having("""
+        map_number integer: which of the kind's identity maps
+        primary_id uuid: the identifier that the row was about
+        person_ids uuid[]: whom it named
+        updated_at timestamptz: when the row was last changed
+        removed_in bigint: the number of the transaction that took it away
 """)
 TOUCHED_IDENTIFIERS = Table(
     KIND, "touched_identifiers", "a queue: an identifier that came, went, or gained or lost a link", public=False
 ).having("""
         identifier_id uuid: the identifier
         trigger_event_id uuid: the event that caused it, where there is one
+""")
+IDENTIFIER_DEGREES = Table(
+    KIND,
+    "identifier_degrees",
+    "how many neighbours of one type an identifier has",
+    public=False,
+    indexes=("identifier_id",),
+).having("""
+        identifier_id uuid: the identifier
+        priority integer: the importance of its type
+        other_priority integer: the importance of the neighbours' type
+        links bigint: how many different neighbours of that type
+""")
+QUARANTINED_IDENTIFIERS = Table(
+    KIND, "quarantined_identifiers", "an identifier that joins a crowd", indexes=("identifier_id",)
+).having("""
+        identifier_id uuid: the identifier
+        links bigint: how many different neighbours of one type it has
+        threshold bigint: how many it may have
+        entities_it_would_join bigint: how many entities own its neighbours
+        +other_priority integer: the importance of the neighbours' type
+        +pinned boolean: whether an operator decided it
+""")
+IDENTIFIER_GROUPS = Table(
+    KIND,
+    "identifier_groups",
+    "an identifier with its group and its component",
+    public=False,
+    indexes=("identifier_id", "component_id", "entity_id"),
+).having("""
+        identifier_id uuid: the identifier, in use and not in quarantine
+        component_id uuid: all identifiers that the links in use connect have the same, refused links included
+        entity_id uuid: the entity that its group is
+""")
+REFUSED_LINKS = Table(
+    KIND, "refused_links", "a link that was not used", indexes=("identifier_id", "other_id", "component_id")
+).having("""
+        identifier_id uuid: the more important end
+        other_id uuid: the other end
+        reason text: max_per_entity, same_event, bridge, different or max_identifiers
+        effect text: conflict: the other end is shared, and its owner follows its log-ins; surplus: it stays by itself
+        detail text: which limit, in words
+        +component_id uuid: the component that both ends are of
+""")
+SHARED_SIGHTINGS = Table(
+    KIND,
+    "shared_sightings",
+    "an event that holds an identifier in conflict",
+    public=False,
+    indexes=("identifier_id", "event_id"),
+).having("""
+        identifier_id uuid: the identifier in conflict
+        event_id uuid: the event
+        event_time timestamptz: when it happened
+        identifier_ids uuid[]: all its identifiers by importance
 """)
 ENTITIES = Table(
     KIND, "entities", "an entity id ever issued (the registry)", indexes=("entity_id", "key_id", "founder_id")
@@ -272,6 +365,17 @@ ENTITY_MAP = Table(
         valid_from timestamptz: from when, included; NULL: always
         valid_to timestamptz: until when, excluded; NULL: for ever
         entity_id uuid: the entity
+        +recorded_from timestamptz: since when the map says so
+""")
+ENTITY_MAP_HISTORY = Table(
+    KIND, "entity_map_history", "what the map said before", indexes=("identifier_id",), rising=("recorded_to",)
+).having("""
+        identifier_id uuid: the identifier
+        valid_from timestamptz: from when, included; NULL: always
+        valid_to timestamptz: until when, excluded; NULL: for ever
+        entity_id uuid: the entity
+        recorded_from timestamptz: since when the map said so
+        recorded_to timestamptz: until when it said so
 """)
 ENTITY_CHANGES = Table(KIND, "entity_changes", "one change of the map", rising=("change_id",)).having("""
         change_id bigint: an increasing number
@@ -281,10 +385,24 @@ ENTITY_CHANGES = Table(KIND, "entity_changes", "one change of the map", rising=(
         to_entity_id uuid: whose it is; NULL: it is in use no more
         valid_from timestamptz: the span of time concerned; NULL: always
         valid_to timestamptz: its end, excluded; NULL: for ever
-        kind text: new, merge, split, move or remove
+        kind text: new, merge, split, move, rename, remove or erase
         reason text: why, in words
         trigger_event_id uuid: the event that caused it, where there is one
         changed_at timestamptz: when it was published
+""")
+AUDITS = Table(KIND, "audits", "a result that the publication gate held back", public=False).having("""
+        run text: the run that worked it out
+        audited_at timestamptz: when
+        audited_hash text: of all that would have changed hands
+        entities bigint: entities that were published
+        entities_merged bigint: how many of them would have been merged into others
+        largest_growth bigint: the most identifiers that one of them would have gained
+        accepted_by text: the run that published it after all
+""")
+REANCHORED_IDENTIFIERS = Table(
+    KIND, "reanchored_identifiers", "a queue: an identifier that went into quarantine or left it", public=False
+).having("""
+        identifier_id uuid: the identifier
 """)
 STITCHED_EVENTS = Table(
     KIND,
@@ -370,10 +488,21 @@ OF_A_KIND = (
     IDENTIFIER_SIGHTINGS,
     IDENTIFIERS,
     IDENTITY_GRAPH,
+    DECISIONS,
+    MAP_ROWS,
+    REMOVED_MAP_ROWS,
     TOUCHED_IDENTIFIERS,
+    IDENTIFIER_DEGREES,
+    QUARANTINED_IDENTIFIERS,
+    IDENTIFIER_GROUPS,
+    REFUSED_LINKS,
+    SHARED_SIGHTINGS,
     ENTITIES,
     ENTITY_MAP,
+    ENTITY_MAP_HISTORY,
     ENTITY_CHANGES,
+    AUDITS,
+    REANCHORED_IDENTIFIERS,
     STITCHED_EVENTS,
     REPLAYS,
     DIRTY_ENTITIES,

@@ -123,6 +123,12 @@ def _check_regex(pattern: str) -> str:
     return pattern
 
 
+def _check_max_links(value: object) -> object:
+    if value == "auto" or (isinstance(value, int) and not isinstance(value, bool) and value >= 1):
+        return value
+    refuse(f"{shorten(value)} is no number of links.", "Write a whole number from 1 on, or auto.")
+
+
 def _check_scalar(value: object) -> object:
     if value is None or isinstance(value, str | int | float):
         return value
@@ -178,3 +184,10 @@ Default = Annotated[
 ]
 Warehouse = Annotated[str, AfterValidator(_check_warehouse)]
 Share = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=1)]
+NotNegative = Annotated[int, Field(ge=0)]
+MaxLinks = Annotated[
+    int | str,
+    BeforeValidator(_check_max_links),
+    WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 1}, {"const": "auto"}]}),
+]

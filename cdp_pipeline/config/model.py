@@ -16,10 +16,13 @@ from typing import Any, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from cdp_pipeline.config.fields import (
+    Count,
     Day,
     Default,
+    MaxLinks,
     Name,
     Names,
+    NotNegative,
     Regex,
     SchemaName,
     Share,
@@ -135,6 +138,23 @@ class IdentifierType(Section):
         default=True,
         description="Whether the usual placeholders (null, unknown, anonymous, 0 …) identify nobody either.",
     )
+    max_per_entity: Count | None = Field(
+        default=None, description="How many values of this type one entity may have. Left out: any number."
+    )
+    max_links: MaxLinks | None = Field(
+        default=None,
+        description="How many neighbours of one type a value may be linked with before it is quarantined: a number, or "
+        "auto. Left out: `guards.max_links`.",
+    )
+    bridge: bool = Field(
+        default=True,
+        description="Whether a value proves that two people are one. A device does not: false.",
+    )
+    when_shared: Literal["by_time", "last_login", "nobody"] = Field(
+        default="by_time",
+        description="Whose a value is that several people share: whoever was logged in at the time (by_time), whoever "
+        "logged in last (last_login), or nobody.",
+    )
     pii: bool = Field(default=False, description="Personal data: what holds it is tagged so in Dagster.")
     store: Literal["plain"] = Field(default="plain", description="How the value is kept in the warehouse.")
 
@@ -154,6 +174,62 @@ class StitchingRule(Section):
     identifier: Text = Field(description="The type of identifier that the rule finds, one of the kind's `identifiers`.")
     value: Text = Field(description="Expression for the identifier's value; an array gives several identifiers.")
     where: Text | None = Field(default=None, description="Condition on an event; others carry no such identifier.")
+
+
+class MapPrimary(Section):
+    """The id that a row of an identity map is about."""
+
+    type: Text = Field(description="The type of identifier, one of the kind's `identifiers`.")
+    column: Text = Field(description="The map's column that holds it.")
+
+
+class IdentityMap(Section):
+    """A table that says whose an identifier is: one row for each primary id, with the ids of its person."""
+
+    table: Text = Field(description="A table of the same warehouse, such as raw.identity_map.")
+    primary: MapPrimary = Field(description="The id that a row is about: its type and its column.")
+    persons: dict[str, Text] = Field(
+        description="The ids of the person: for each type of identifier the column that holds it."
+    )
+    resolve: Literal["first", "all"] = Field(
+        default="first",
+        description="Which person ids of a row count: the first that is not empty by importance, or all.",
+    )
+    updated_at: Text | None = Field(
+        default=None,
+        description="The column with the time of a row's last change. Left out: all rows are compared.",
+    )
+    deleted: Text | None = Field(
+        default=None, description="The column that is true where a row says no more what it said."
+    )
+    mode: Literal["mirror", "snapshot"] = Field(
+        default="mirror",
+        description="mirror: a row that is missing stays as it was. snapshot: a missing row is a deleted row.",
+    )
+
+
+class PublishGuards(Section):
+    """The publication gate: what one run may do to the people who are known."""
+
+    min_entities: NotNegative = Field(
+        default=1000, description="How many published entities there must be before the gate holds anything back."
+    )
+    max_share_merged: Share = Field(
+        default=0.05, description="The share of published entities that one run may merge into others, 0 to 1."
+    )
+    max_growth: Count = Field(default=100, description="How many identifiers one published entity may gain in one run.")
+
+
+class Guards(Section):
+    """What keeps strangers apart."""
+
+    max_identifiers: Count = Field(default=1000, description="How many identifiers one entity may have.")
+    max_links: MaxLinks = Field(
+        default="auto",
+        description="How many neighbours of one type a value may be linked with before it is quarantined, for types "
+        "that do not say it themselves: a number, or auto, which reads it off the degrees.",
+    )
+    publish: PublishGuards = Field(default_factory=PublishGuards, description="The publication gate.")
 
 
 class Attribute(Section):
@@ -210,6 +286,10 @@ class Entity(Section):
     )
     identifiers: list[IdentifierType] = Field(description="The types of identifier, the most important first.")
     stitching: list[StitchingRule] = Field(default_factory=list, description="Where events carry identifiers.")
+    identity_maps: list[IdentityMap] = Field(
+        default_factory=list, description="Tables of your own that say whose an identifier is."
+    )
+    guards: Guards = Field(default_factory=Guards, description="What keeps strangers apart.")
     attributes: list[Attribute] = Field(default_factory=list, description="What is calculated about each entity.")
     checks: EntityChecks = Field(default_factory=EntityChecks, description="Thresholds of this kind's health checks.")
 

@@ -37,7 +37,6 @@ _SOURCE = "sources.*."
 _ENTITY = "entities.*."
 _IDENTIFIER = "entities.*.identifiers[]."
 _ATTRIBUTE = "entities.*.attributes[]."
-_GROUPS = "Remove it; in this release identifiers that were seen together belong to one entity, without limits."
 _EVENTS = "Remove it; attributes are calculated from the entity's events alone."
 _ONE_VALUE = "Remove it; each value counts once, as it is."
 
@@ -45,18 +44,12 @@ NOT_YET = (
     NotYet("automation", "Remove it, and start `cdp run` from a scheduler such as cron."),
     NotYet(_SOURCE + "mode", "Remove it; every source appends: the first sighting of an id wins."),
     NotYet(_SOURCE + "deleted", "Remove it; an event that has landed stays."),
-    NotYet(_IDENTIFIER + "max_per_entity", _GROUPS),
-    NotYet(_IDENTIFIER + "max_links", _GROUPS),
-    NotYet(_IDENTIFIER + "bridge", _GROUPS),
-    NotYet(_IDENTIFIER + "when_shared", _GROUPS),
     NotYet(
         _IDENTIFIER + "store",
         "Remove it, or write plain: values are kept as they are.",
         values=r"(?!plain$).*",
         what="Storing values other than plain",
     ),
-    NotYet(_ENTITY + "identity_maps", "Remove it, or land the map's rows as events of a source of their own."),
-    NotYet(_ENTITY + "guards", _GROUPS),
     NotYet(_ENTITY + "row_helpers", _EVENTS),
     NotYet(_ENTITY + "context", _EVENTS),
     NotYet(_ENTITY + "meta_attributes", _EVENTS),

@@ -139,10 +139,10 @@ delete from kind.identifiers as i
 
 -- name: add_identifiers
 insert into kind.identifiers (
-    identifier_id, identifier_type, value, first_seen, last_seen, events, priority, first_event_id
+    identifier_id, identifier_type, value, first_seen, last_seen, events, priority, superseded, first_event_id
 )
 select s.identifier_id, v.identifier_type, v.value, min(s.first_seen), max(s.last_seen),
-    cast(sum(s.events) as bigint), :priority, cdp_first(s.first_event_id, s.first_seen, s.first_event_id)
+    cast(sum(s.events) as bigint), :priority, 0, cdp_first(s.first_event_id, s.first_seen, s.first_event_id)
 from kind.identifier_sightings as s
 join kind.identifier_values as v on v.identifier_id = s.identifier_id
 where :wanted

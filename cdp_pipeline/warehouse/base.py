@@ -5,7 +5,7 @@ shared. Every session's time zone is UTC.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from datetime import date
 from typing import Any, ClassVar
@@ -17,7 +17,7 @@ from cdp_pipeline import tables
 from cdp_pipeline.errors import SchemaNotOurs
 from cdp_pipeline.sql.forms import apply_forms
 from cdp_pipeline.sql.statements import Statement
-from cdp_pipeline.tables import Table
+from cdp_pipeline.tables import Column, Table
 
 Row = tuple[Any, ...]
 Schemas = Mapping[str, str]
@@ -118,8 +118,18 @@ class Connection(ABC):
         """Makes room for rows of these days of arrival in the tables that are `daily`."""
 
     def create(self, table: Table, schema: str) -> None:
-        """Makes the table, with what helps to find its rows, if it is not there."""
-        self.run(Statement(f"create.{table.name}", create_table(table, schema), cached=False))
+        """Makes the table, with what helps to find its rows, if it is not there; adds the columns that it lacks."""
+        there = self.columns_of(schema, table.name)
+        if there is None:
+            self.run(Statement(f"create.{table.name}", create_table(table, schema), cached=False))
+            return
+        self.add_columns(table, schema, {name for name, _ in there})
+
+    def add_columns(self, table: Table, schema: str, there: Set[str]) -> None:
+        """Adds the columns that a table of an earlier release lacks; they are NULL until its stage writes it anew."""
+        for column in table.columns:
+            if column.name not in there:
+                self.run(Statement(f"add_column.{table.name}", _add_column(table, schema, column), cached=False))
 
     def set_up(self, project: str, shared: str, kinds: Sequence[str]) -> None:
         """Makes the schemas and tables that are not there yet, in one transaction.
@@ -165,14 +175,19 @@ def _register(shared: str) -> Statement:
 
 def create_table(table: Table, schema: str) -> exp.Expr:
     """The statement that makes a table if it is not there."""
-    columns = [
-        exp.ColumnDef(
-            this=exp.to_identifier(column.name, quoted=True), kind=exp.DataType.build(column.type, dialect="postgres")
-        )
-        for column in table.columns
-    ]
+    columns = [_definition(column) for column in table.columns]
     target = exp.Schema(this=exp.table_(table.name, schema, quoted=True), expressions=columns)
     return exp.Create(this=target, kind="TABLE", exists=True)
+
+
+def _add_column(table: Table, schema: str, column: Column) -> exp.Expr:
+    target = exp.table_(table.name, schema, quoted=True)
+    return exp.Alter(this=target, kind="TABLE", actions=[_definition(column)])
+
+
+def _definition(column: Column) -> exp.ColumnDef:
+    kind = exp.DataType.build(column.type, dialect="postgres")
+    return exp.ColumnDef(this=exp.to_identifier(column.name, quoted=True), kind=kind)
 
 
 _TYPE_CLASSES: dict[str, tuple[exp.DType, ...]] = {

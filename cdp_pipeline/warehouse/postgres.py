@@ -267,7 +267,9 @@ class PostgresConnection(Connection):
         """Makes the table; one of days of arrival is partitioned by their months. Indexes come with the first rows."""
         if table.daily:
             self._daily.append((schema, table.name))
-        if self.columns_of(schema, table.name) is not None:
+        there = self.columns_of(schema, table.name)
+        if there is not None:
+            self.add_columns(table, schema, {name for name, _ in there})
             return
         by_day = " PARTITION BY RANGE (arrived_on)" if table.daily else ""
         text = render(create_table(table, schema)).text

@@ -17,7 +17,7 @@ when matched then update set
     rebuilt_in = case when :everything then :number else s.rebuilt_in end,
     definition = :definition
 when not matched then insert (stage, cursor, changed_in, rebuilt_in, definition)
-    values (:stage, :number, :number, :number, :definition)
+    values (:stage, :number, :number, case when :everything then :number else 0 end, :definition)
 
 -- name: record_metric
 insert into cdp.metrics (run, stage, entity, metric, value, measured_at)

@@ -14,13 +14,7 @@ ATTRIBUTE = "- {id: revenue, "
 LATER = {
     "sources.crm.mode": (CRM, f"{CRM}    mode: append\n"),
     "sources.crm.deleted": (CRM, f"{CRM}    deleted: is_deleted\n"),
-    "entities.customer.identifiers[0].max_per_entity": (IDENTIFIER, f"{IDENTIFIER}, max_per_entity: 1"),
-    "entities.customer.identifiers[0].max_links": (IDENTIFIER, f"{IDENTIFIER}, max_links: auto"),
-    "entities.customer.identifiers[0].bridge": (IDENTIFIER, f"{IDENTIFIER}, bridge: false"),
-    "entities.customer.identifiers[0].when_shared": (IDENTIFIER, f"{IDENTIFIER}, when_shared: by_time"),
     "entities.customer.identifiers[0].store": (IDENTIFIER, f"{IDENTIFIER}, store: hashed"),
-    "entities.customer.identity_maps": (ENTITY, f"{ENTITY}    identity_maps: []\n"),
-    "entities.customer.guards": (ENTITY, f"{ENTITY}    guards: {{max_identifiers: 1000}}\n"),
     "entities.customer.row_helpers": (ENTITY, f"{ENTITY}    row_helpers:\n"),
     "entities.customer.context": (ENTITY, f"{ENTITY}    context: [{{key: a}}]\n"),
     "entities.customer.meta_attributes": (ENTITY, f"{ENTITY}    meta_attributes: []\n"),
