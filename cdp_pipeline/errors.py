@@ -11,7 +11,8 @@ CdpError                     the root; `transient` says whether trying again can
     ├── WarehouseBusy        another process holds the writer's lock (transient)
     ├── WarehouseInterrupted the connection broke, or the server asks for another try (transient)
     ├── SchemaNotOurs        a schema of that name exists and was not made by this project
-    └── InvariantError       a stage's result broke an invariant; nothing was published
+    ├── InvariantError       a stage's result broke an invariant; nothing was published
+    └── PublicationHeld      the publication gate held a map back; nothing was published
 """
 
 from collections.abc import Mapping, Sequence
@@ -118,3 +119,27 @@ class InvariantError(WarehouseError):
             f"{stage} was not published, because its result breaks an invariant ({counts}). The warehouse is as it was "
             "before. Somebody may have changed its tables by hand; `cdp run --full` calculates them again."
         )
+
+
+class PublicationHeld(WarehouseError):
+    """The publication gate held a map back, which would merge or grow more people than the project allows in one run.
+
+    Attributes:
+        kind: the kind of entity.
+        run: the run whose result it is.
+        entities: how many entities were published.
+        merged: how many of them would have been merged into others.
+        growth: the most identifiers that one of them would have gained.
+        responsible: the values that would have joined most of them, each with how many.
+    """
+
+    def __init__(
+        self, kind: str, run: str, *, entities: int, merged: int, growth: int, responsible: Mapping[str, int], said: str
+    ) -> None:
+        self.kind = kind
+        self.run = run
+        self.entities = entities
+        self.merged = merged
+        self.growth = growth
+        self.responsible = dict(responsible)
+        super().__init__(said)

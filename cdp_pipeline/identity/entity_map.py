@@ -1,23 +1,25 @@
-"""The stage `<kind>/entity_map`: whose each identifier is, and under which id.
+"""The stage `<kind>/entity_map`: whose each identifier is, and when, and under which id.
 
-The unit of work is a connected component of the links; here a component is one group, and a group is one entity. The
-registry `<kind>/entities` keeps every id ever issued with its key, an identifier that the id follows:
+The unit of work is a connected component of the links in use. One that breaks no limit is one group; of the others
+`limits` says which links are used. A group is one entity, which `entity_ids` names; `ownership` says whose a shared
+identifier is at which time. Identifiers that join a crowd are in quarantine (`hubs`) and take no part. Only components
+that a change touches are solved again; the result is the same as if all were (shown by the tests against a plain
+simulation of these steps). Before anything is published the `gate` looks at what would happen to the people who are
+known.
 
-  (a) an id whose key is in use no more moves it to the first identifier it owned in the last published map (the most
-      important, then the earliest seen); an id that owned nothing takes the key of the entity it redirected to; else it
-      is retired
-  (b) a group takes the id with the most important key among its identifiers; other ids found there redirect to it
-  (c) a group without one is issued a new id
-  (d) an id's key moves up when its group has a more important identifier
-
-So growth, log-ins and older data never change a survivor's id. Only components that a change touches are solved again;
-the result is the same as if all were (shown by the tests against a plain simulation of these steps).
+The map is held against the last published one: what differs are `entity_changes`, each with the span of time concerned,
+and what the map said before is kept in `entity_map_history`.
 """
 
+import hashlib
+import json
+
+from sqlglot import exp
+
 from cdp_pipeline import tables
-from cdp_pipeline.config.model import Project
-from cdp_pipeline.identity.components import label_components
-from cdp_pipeline.progress import report
+from cdp_pipeline.config.model import Entity, Project
+from cdp_pipeline.identity import entity_ids, gate, groups, hubs, ownership
+from cdp_pipeline.identity.decisions import Decisions, decisions_spec, read_decisions
 from cdp_pipeline.sql.statements import Statements
 from cdp_pipeline.warehouse.base import Connection
 from cdp_pipeline.warehouse.stage import Due, Facts, Run, StageSpec, Work, stage
@@ -25,21 +27,41 @@ from cdp_pipeline.warehouse.stage import Due, Facts, Run, StageSpec, Work, stage
 SQL = Statements(__package__, "entity_map.sql")
 INVARIANTS = (
     "one owner for each identifier and moment",
-    "exactly the identifiers in use have an owner",
+    "exactly the identifiers in use have a group",
+    "every owner is an entity of today",
     "every entity has a key of its own",
 )
-_TEMPORARY = (
-    "touched", "nodes", "solved", "last_map", "firsts", "rekeyed", "followed", "inherited", "groups", "raised", "moved",
-)  # fmt: skip
+_METHOD = 2  # counted up when the same definition begins to give another map
+_DECIDING = {"type", "max_per_entity", "max_links", "bridge", "when_shared"}
+_TEMPORARY = ("touched", "old_map", "spanned", "segments", "moved", "gone_rows", "fresh_rows", "kept_rows")
+_PARTS = (groups, hubs, entity_ids, ownership, gate)
 
 
 def entity_map_spec(project: Project, kind: str) -> StageSpec:
     """The stage that publishes the map of a kind of entity."""
-    schemas = {"cdp": project.schema_name, "kind": project.entities[kind].schema_name}
-    return StageSpec(f"{kind}/entity_map", kind, schemas, (f"{kind}/identity_graph",), invariants=INVARIANTS)
+    entity = project.entities[kind]
+    schemas = {"cdp": project.schema_name, "kind": entity.schema_name}
+    inputs = (f"{kind}/identity_graph", decisions_spec(project, kind).asset)
+    return StageSpec(f"{kind}/entity_map", kind, schemas, inputs, _definition(entity), None, INVARIANTS)
 
 
-def map_entities(connection: Connection, project: Project, kind: str, run: Run, *, full: bool = False) -> Facts:
+def _definition(entity: Entity) -> str:
+    """A hash of all that decides what the map says; the publication gate only delays it."""
+    identifiers = [identifier.model_dump(mode="json", include=_DECIDING) for identifier in entity.identifiers]
+    guards = entity.guards.model_dump(mode="json", exclude={"publish"})
+    return hashlib.sha256(json.dumps([_METHOD, identifiers, guards], sort_keys=True).encode()).hexdigest()
+
+
+def map_entities(
+    connection: Connection,
+    project: Project,
+    kind: str,
+    run: Run,
+    *,
+    full: bool = False,
+    accept_merge: str = "",
+    rehearsing: bool = False,
+) -> Facts:
     """Solves the components that changed, gives each group its id, and publishes what changed hands.
 
     Args:
@@ -48,16 +70,27 @@ def map_entities(connection: Connection, project: Project, kind: str, run: Run, 
         kind: the kind of entity.
         run: the run that works.
         full: solve all components again; registry and last published map are kept.
+        accept_merge: the run whose result the publication gate held back and which is let through now.
+        rehearsing: whether nothing will be published, so that the gate holds nothing back.
 
     Raises:
+        PublicationHeld: the gate holds the result back; the map is as it was.
+        ContradictoryDecisions: two decisions contradict each other.
         InvariantError: the result breaks an invariant; the map is as it was.
     """
+    entity = project.entities[kind]
     with stage(connection, entity_map_spec(project, kind), run, full=full) as work:
         if work.due is Due.NOTHING:
             return work.facts
         _clear(work)
-        _solve(work)
-        _name_groups(work, kind)
+        decisions = read_decisions(work, work.spec.schemas)
+        decisions.must_agree(kind)
+        _touch(work, entity, decisions)
+        groups.solve(work, entity, decisions)
+        entity_ids.name_groups(work, kind)
+        ownership.find_owners(work, entity)
+        _compare(work)
+        gate.audit(work, entity, accept_merge=accept_merge, rehearsing=rehearsing)
         _publish(work)
         _check(work)
         _clear(work)
@@ -67,53 +100,64 @@ def map_entities(connection: Connection, project: Project, kind: str, run: Run, 
 def _clear(work: Work) -> None:
     for name in _TEMPORARY:
         work.run(SQL[f"drop_{name}"])
+    for part in _PARTS:
+        for name in part.TEMPORARY:
+            work.run(part.SQL[f"drop_{name}"])
 
 
-def _solve(work: Work) -> None:
-    """Which identifiers belong together."""
+def _touch(work: Work, entity: Entity, decisions: Decisions) -> None:
+    """Which identifiers are to be looked at: all of the components that something happened to."""
+    if work.due is not Due.ALL:
+        work.run(SQL["queue_decisions"], since=work.since)
+        work.run(SQL["queue_holders"], since=work.since)
+    hubs.find_hubs(work, entity, decisions)
     work.run(SQL["touched_all" if work.due is Due.ALL else "touched_queue"])
-    work.run(SQL["nodes"])
-    report(f"{work.spec.kind}: components", 0, 1)
-    labels = label_components(int(work.scalar(SQL["node_count"])), work.fetch_arrow(SQL["edges"]))
-    report(f"{work.spec.kind}: components", 1, 1)
-    work.connection.load("group_labels", labels)
-    work.run(SQL["solved"])
-    work.connection.unload("group_labels")
-    work.run(SQL["last_map"])
-    work.run(SQL["firsts"])
 
 
-def _name_groups(work: Work, kind: str) -> None:
-    """Steps (a) to (d): which id each group goes by."""
-    work.run(SQL["rekeyed"])
-    work.run(SQL["follow"])
-    work.run(SQL["move_keys"])
-    work.run(SQL["inherited"])
-    work.run(SQL["issue"], kind_name=kind, number=work.number)
-    work.run(SQL["groups"], number=work.number)
-    work.run(SQL["raised"])
-    work.run(SQL["raise_keys"])
+def _compare(work: Work) -> None:
+    """What changes hands: the new map held against the last published one."""
+    work.run(SQL["old_map"])
+    work.run(SQL["spanned"])
+    work.run(SQL["moved"])
+    if int(work.scalar(SQL["spanned_count"])):
+        work.run(SQL["segments"])
+        work.run(SQL["moved_in_part"])
 
 
 def _publish(work: Work) -> None:
     before = int(work.scalar(SQL["last_change"]))
-    work.run(SQL["moved"])
+    everything = work.due is Due.ALL
+    work.run(SQL["gone_rows"])
+    work.run(SQL["record_history"], now=work.now)
     # Where all is worked out all is written, so that a full run makes up for what somebody did to the map by hand.
-    what = "all" if work.due is Due.ALL else "moved"
-    work.run(SQL[f"remove_{what}"])
-    work.run(SQL[f"add_{what}"])
+    if everything:
+        work.run(SQL["kept_rows"], now=work.now)
+        work.run(SQL["remove_all"])
+        work.run(SQL["add_all"])
+    else:
+        work.run(SQL["fresh_rows"])
+        work.run(SQL["remove_gone"])
+        work.run(SQL["add_fresh"], now=work.now)
     work.run(SQL["record_changes"], run=work.current_run.run, now=work.now)
-    work.run(SQL["queue_entities"])
+    entity_ids.record_groups(work, everything=everything)
+    groups.record_refusals(work)
+    hubs.record_hubs(work)
     work.run(SQL["clear_queue"])
     work.keep_view(tables.ENTITY_REDIRECTS, SQL["redirects_view"])
+    _measure(work, before)
+
+
+def _measure(work: Work, last_change: int) -> None:
     names = ("entities", "ids_issued", "ids_retired", "components_solved", "changes", "largest_group_solved")
     work.measure(**dict(zip(names, work.fetch(SQL["figures"])[0], strict=True)))
     kinds = dict.fromkeys(("new", "merge", "split", "move", "rename", "remove"), 0)
-    kinds |= dict(work.fetch(SQL["figures_of_changes"], last_change=before))
+    kinds |= dict(work.fetch(SQL["figures_of_changes"], last_change=last_change))
     work.measure(**{f"changes_{name}": count for name, count in kinds.items()})
 
 
 def _check(work: Work) -> None:
-    work.must_be_empty("one owner for each identifier and moment", SQL["two_owners"])
-    work.must_be_empty("exactly the identifiers in use have an owner", SQL["owned_by_nobody"])
+    concerned = {"concerned": exp.true() if work.due is Due.ALL else SQL["among_touched"].tree.selects[0]}
+    work.facts.invariants["one owner for each identifier and moment"] = work.fetch(SQL["two_owners"], concerned)[0][0]
+    work.must_be_empty("exactly the identifiers in use have a group", SQL["groupless"])
+    work.must_be_empty("every owner is an entity of today", SQL["owned_by_strangers"])
     work.must_be_empty("every entity has a key of its own", SQL["keyless"])

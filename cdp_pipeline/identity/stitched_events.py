@@ -1,8 +1,9 @@
 """The stage `<kind>/stitched_events`: every event and whose it is now; and replay.
 
-New events take the owner of their anchor. Then replay: when the map changes, exactly the events whose anchor changed
-hands move, past ones included. Entities that gained or lost events are queued for `profiles`; nobody else is calculated
-again. Each replay leaves a row in `<kind>/replays`.
+An event is anchored by its first identifier that is not in quarantine, and belongs to whoever owned that identifier when
+it happened. New events are attributed as they come. Then replay: when the map changes, exactly the events whose anchor
+changed hands at their time move, past ones included. Entities that gained or lost events are queued for `profiles`;
+nobody else is calculated again. Each replay leaves a row in `<kind>/replays`.
 """
 
 from datetime import UTC, datetime
@@ -23,7 +24,7 @@ INVARIANTS = (
     "every stitched event's entity exists",
     "every event belongs to the owner of its anchor",
 )
-_TEMPORARY = ("restitched", "rekeyed_events", "stitched_before")
+_TEMPORARY = ("restitched", "shifted_anchors", "rekeyed_events", "stitched_before")
 
 
 def stitched_events_spec(project: Project, kind: str) -> StageSpec:
@@ -66,6 +67,7 @@ def stitch_events(connection: Connection, project: Project, kind: str, run: Run,
 def _stitch_all(work: Work) -> None:
     work.run(SQL["stitched_before"])
     work.run(SQL["remove_all"])
+    work.run(SQL["shifted_anchors"], {"concerned": exp.true()})
     work.run(SQL["add"], {"concerned": exp.true()}, now=work.now)
     work.run(SQL["rekeyed_in_all"])
     work.run(SQL["queue_rekeyed"])
@@ -73,14 +75,20 @@ def _stitch_all(work: Work) -> None:
 
 def _stitch_changed(work: Work, last_change: int) -> None:
     work.run(SQL["restitched"], since=work.since)
+    if int(work.scalar(SQL["reanchored_count"])):
+        work.run(SQL["restitch_reanchored"])
     work.run(SQL["queue_losers"])
     work.run(SQL["remove"])
     work.run(SQL["rekeyed_events"], last_change=last_change)
     work.run(SQL["rekey"], now=work.now)
     work.run(SQL["queue_rekeyed"])
-    concerned = exp.column("event_id", table="e").isin(query=exp.select("r.event_id").from_("restitched as r"))
-    work.run(SQL["add"], {"concerned": concerned}, now=work.now)
+    work.run(SQL["shifted_anchors"], {"concerned": _restitched("i")})
+    work.run(SQL["add"], {"concerned": _restitched("e")}, now=work.now)
     work.run(SQL["queue_winners"])
+
+
+def _restitched(alias: str) -> exp.Expr:
+    return exp.column("event_id", table=alias).isin(query=exp.select("r.event_id").from_("restitched as r"))
 
 
 def _record(work: Work, last_change: int) -> None:
@@ -92,6 +100,7 @@ def _record(work: Work, last_change: int) -> None:
         "last_change": last_change,
     }
     work.run(SQL["record_replay"], **values)
+    work.run(SQL["clear_reanchored"])
     work.keep_view(tables.EVENTS, SQL["events_view"])
     names = ("stitched_events", "events_of_somebody", "events_rekeyed", "entities_touched")
     work.measure(**dict(zip(names, work.fetch(SQL["figures"])[0], strict=True)))

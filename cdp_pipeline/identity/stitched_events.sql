@@ -4,6 +4,9 @@ select count(*) from kind.stitched_events as s where s.stitched is null
 -- name: drop_restitched
 drop table if exists restitched
 
+-- name: drop_shifted_anchors
+drop table if exists shifted_anchors
+
 -- name: drop_rekeyed_events
 drop table if exists rekeyed_events
 
@@ -23,6 +26,40 @@ select d.event_id from kind.removed_event_identifiers as d where d.removed_in > 
 union
 select s.event_id from kind.stitched_events as s where s.stitched is null
 
+-- name: reanchored_count
+select count(*) from kind.reanchored_identifiers as q
+
+-- name: restitch_reanchored
+-- Events that hold an identifier which went into quarantine or left it.
+insert into restitched (event_id)
+select distinct u.event_id
+from (select i.event_id, unnest(i.identifier_ids) as identifier_id from kind.event_identifiers as i) as u
+where u.identifier_id in (select q.identifier_id from kind.reanchored_identifiers as q)
+    and u.event_id not in (select r.event_id from restitched as r)
+
+-- name: clear_reanchored
+delete from kind.reanchored_identifiers as q
+
+-- name: shifted_anchors
+-- Events whose first identifier is in quarantine, each with its first one that is not, if it has one.
+create temporary table shifted_anchors as
+select s.event_id, f.anchor_id
+from (
+    select i.event_id
+    from kind.event_identifiers as i
+    where i.anchor_id in (select q.identifier_id from kind.quarantined_identifiers as q) and :concerned
+) as s
+left join (
+    select u.event_id, cdp_first(u.member_id, u.place, u.place) as anchor_id
+    from (
+        select i.event_id, unnest(i.identifier_ids) as member_id, unnest(cdp_places(i.identifier_ids)) as place
+        from kind.event_identifiers as i
+        where i.anchor_id in (select q.identifier_id from kind.quarantined_identifiers as q) and :concerned
+    ) as u
+    where u.member_id not in (select q.identifier_id from kind.quarantined_identifiers as q)
+    group by u.event_id
+) as f on f.event_id = s.event_id
+
 -- name: queue_losers
 insert into kind.dirty_entities (entity_id)
 select distinct s.entity_id
@@ -34,14 +71,15 @@ delete from kind.stitched_events as s
 where s.event_id in (select r.event_id from restitched as r)
 
 -- name: rekeyed_events
--- The events whose anchor changed hands since the last replay.
+-- The events whose anchor changed hands since the last replay, at the time when they happened.
 create temporary table rekeyed_events as
 select s.event_id, s.entity_id as from_entity_id, m.entity_id as to_entity_id
 from (
     select distinct c.identifier_id from kind.entity_changes as c where c.change_id > :last_change
 ) as c
 join kind.stitched_events as s on s.anchor_id = c.identifier_id
-left join kind.entity_map as m on m.identifier_id = c.identifier_id
+left join kind.entity_map as m on m.identifier_id = s.anchor_id
+    and (m.valid_from is null or m.valid_from <= s.event_time) and (m.valid_to is null or s.event_time < m.valid_to)
 where s.entity_id is distinct from m.entity_id
 
 -- name: rekey
@@ -62,11 +100,17 @@ where q.entity_id is not null
 
 -- name: add
 insert into kind.stitched_events (event_id, arrived_on, event_time, anchor_id, entity_id, stitched)
-select e.event_id, e.arrived_on, e.event_time, i.anchor_id, m.entity_id, :now
-from cdp.customer_events as e
-left join kind.event_identifiers as i on i.event_id = e.event_id
-left join kind.entity_map as m on m.identifier_id = i.anchor_id
-where :concerned
+select a.event_id, a.arrived_on, a.event_time, a.anchor_id, m.entity_id, :now
+from (
+    select e.event_id, e.arrived_on, e.event_time,
+        case when f.event_id is null then i.anchor_id else f.anchor_id end as anchor_id
+    from cdp.customer_events as e
+    left join kind.event_identifiers as i on i.event_id = e.event_id
+    left join shifted_anchors as f on f.event_id = e.event_id
+    where :concerned
+) as a
+left join kind.entity_map as m on m.identifier_id = a.anchor_id
+    and (m.valid_from is null or m.valid_from <= a.event_time) and (m.valid_to is null or a.event_time < m.valid_to)
 
 -- name: queue_winners
 insert into kind.dirty_entities (entity_id)
@@ -128,18 +172,19 @@ from (
 ) as doubled
 
 -- name: strangers
--- Events of an entity that owns no identifier now.
+-- Events of an entity that no group is now.
 select count(*)
 from (select distinct s.entity_id from kind.stitched_events as s where s.entity_id is not null and s.stitched = :now) as o
 left join kind.entities as e on e.entity_id = o.entity_id
-left join kind.entity_map as m on m.identifier_id = e.key_id and m.entity_id = o.entity_id
+left join kind.identifier_groups as m on m.identifier_id = e.key_id and m.entity_id = o.entity_id
 where m.entity_id is null
 
 -- name: astray
--- Events whose anchor belongs to another entity than they do.
+-- Events that belong to another entity than their anchor did when they happened.
 select count(*)
 from kind.stitched_events as s
 left join kind.entity_map as m on m.identifier_id = s.anchor_id
+    and (m.valid_from is null or m.valid_from <= s.event_time) and (m.valid_to is null or s.event_time < m.valid_to)
 where s.stitched = :now and s.entity_id is distinct from m.entity_id
 
 -- name: events_view

@@ -16,7 +16,7 @@ from typing import Any
 import pyarrow as pa
 from sqlglot import exp
 
-from cdp_pipeline.errors import InvariantError
+from cdp_pipeline.errors import InvariantError, PublicationHeld
 from cdp_pipeline.sql.statements import Statement, Statements
 from cdp_pipeline.tables import Table
 from cdp_pipeline.warehouse.base import Connection, Row, Schemas
@@ -90,6 +90,7 @@ class Work:
         self.since = since
         self.now = datetime.now(UTC)
         self.numbered = False
+        self._if_it_fails: list[tuple[Statement, dict[str, Any]]] = []
 
     @property
     def due(self) -> Due:
@@ -118,6 +119,15 @@ class Work:
     def scalar(self, statement: Statement, **values: Any) -> Any:
         """The one value of a query."""
         return self.fetch(statement, **values)[0][0]
+
+    def record_if_it_fails(self, statement: Statement, **values: Any) -> None:
+        """Runs a statement in a transaction of its own, if this one is rolled back by an error that a stage raises."""
+        self._if_it_fails.append((statement, values))
+
+    def record_failure(self) -> None:
+        """Runs what was asked for in case of failure."""
+        for statement, values in self._if_it_fails:
+            self.run(statement, **values)
 
     def measure(self, **metrics: float) -> None:
         """Notes figures of this run."""
@@ -182,9 +192,10 @@ def stage(connection: Connection, spec: StageSpec, run: Run, *, full: bool = Fal
             yield work
             if work.numbered:
                 _close(work)
-    except InvariantError:
+    except (InvariantError, PublicationHeld):
         if work is not None:
             with connection.transaction():
+                work.record_failure()
                 _record(work)
         raise
 
