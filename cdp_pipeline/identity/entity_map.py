@@ -17,6 +17,7 @@ the result is the same as if all were (shown by the tests against a plain simula
 from cdp_pipeline import tables
 from cdp_pipeline.config.model import Project
 from cdp_pipeline.identity.components import label_components
+from cdp_pipeline.identity.decisions import read_decisions
 from cdp_pipeline.progress import report
 from cdp_pipeline.sql.statements import Statements
 from cdp_pipeline.warehouse.base import Connection
@@ -36,7 +37,8 @@ _TEMPORARY = (
 def entity_map_spec(project: Project, kind: str) -> StageSpec:
     """The stage that publishes the map of a kind of entity."""
     schemas = {"cdp": project.schema_name, "kind": project.entities[kind].schema_name}
-    return StageSpec(f"{kind}/entity_map", kind, schemas, (f"{kind}/identity_graph",), invariants=INVARIANTS)
+    inputs = (f"{kind}/identity_graph", f"{kind}/decisions")
+    return StageSpec(f"{kind}/entity_map", kind, schemas, inputs, invariants=INVARIANTS)
 
 
 def map_entities(connection: Connection, project: Project, kind: str, run: Run, *, full: bool = False) -> Facts:
@@ -51,10 +53,12 @@ def map_entities(connection: Connection, project: Project, kind: str, run: Run, 
 
     Raises:
         InvariantError: the result breaks an invariant; the map is as it was.
+        ContradictoryDecisions: what operators decided cannot all hold; the map is as it was.
     """
     with stage(connection, entity_map_spec(project, kind), run, full=full) as work:
         if work.due is Due.NOTHING:
             return work.facts
+        read_decisions(work, work.spec.schemas).must_agree(kind)
         _clear(work)
         _solve(work)
         _name_groups(work, kind)
