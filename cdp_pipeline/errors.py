@@ -4,6 +4,7 @@ CdpError                     the root; `transient` says whether trying again can
 ├── ProjectError             one mistake in a project: file, line, path, what would be accepted
 ├── ProjectErrors            all mistakes of a project at once
 ├── UsageError               the command was asked for something that cannot be
+│   └── ContradictoryDecisions  decisions of operators that cannot all hold
 ├── SqlError                 a user's expression that is unsafe or not understood
 ├── InputError               landing files or tables that a run cannot read
 ├── HealthError              a health check could not run, which says nothing about the data
@@ -58,6 +59,29 @@ class ProjectErrors(CdpError):
 
 class UsageError(CdpError):
     """The command was asked for something that cannot be; the message says what can."""
+
+
+class ContradictoryDecisions(UsageError):
+    """Two identifiers are decided to be two, and one by a chain of other decisions.
+
+    Attributes:
+        kind: the kind of entity.
+        same: the decisions of the chain, in words.
+        different: the decision that it runs across, in words.
+        undo: for each of them that is written, the command that withdraws it.
+    """
+
+    def __init__(self, kind: str, same: Sequence[str], different: str, undo: Sequence[str]) -> None:
+        self.kind = kind
+        self.same = list(same)
+        self.different = different
+        self.undo = list(undo)
+        lines = "".join(f"\n  {decision}" for decision in (*same, different))
+        commands = "".join(f"\n  {command}" for command in undo)
+        super().__init__(
+            f"Decisions about {kind} contradict each other, for who is the same as a third is the same:{lines}\n"
+            f"Nothing was changed. Withdraw one, with:{commands}"
+        )
 
 
 class SqlError(CdpError):

@@ -261,6 +261,7 @@ DECISIONS = Table(
         at timestamptz: when
         withdrawn_by text: who took it back; NULL: it is in force
         withdrawn_at timestamptz: when it was taken back
+        +withdrawn_why text: why, if somebody said so
         +decision_id bigint: an increasing number
         +changed_in bigint: the number of the transaction that wrote or withdrew it
 """)

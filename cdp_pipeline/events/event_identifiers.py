@@ -8,7 +8,9 @@ and a number with a fraction are no identifiers; they are counted as invalid. An
 
 import hashlib
 import json
+from dataclasses import dataclass
 from datetime import date
+from uuid import UUID
 
 import sqlglot
 from sqlglot import exp
@@ -31,6 +33,15 @@ _RULES_PER_TYPE = 10_000
 _PLACES_PER_RULE = 100_000
 _FOUND = sqlglot.parse_one("i.event_id in (select x.event_id from extracted as x)", read="postgres")
 _TEMPORARY = ("changed", "extracted", "occurrences", "readings", "found")
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What becomes of a value: normalised, judged (valid, blocked or invalid), and hashed if it is valid."""
+
+    value: str
+    status: str
+    identifier_id: UUID | None
 
 
 def event_identifiers_spec(project: Project, kind: str) -> StageSpec:
@@ -197,14 +208,22 @@ def _ranked(source: exp.Select, number: int, priority: int) -> exp.Select:
 
 
 def _readings(priority: int, identifier: IdentifierType) -> exp.Expr:
-    """What becomes of each distinct value of one type: normalised, judged, hashed."""
+    """What becomes of each distinct value of one type that the rules found."""
+    found = exp.select("o.value").from_("occurrences as o")
+    found = found.where(exp.column("priority", table="o").eq(priority), "o.value is not null")
+    name = exp.cast(exp.Literal.string(identifier.type), "text")
+    read = exp.select(exp.Literal.number(priority), name, "r.raw", "r.value", "r.status", "r.identifier_id")
+    return exp.insert(read.from_(_read(identifier, found).subquery("r")), "readings")
+
+
+def _read(identifier: IdentifierType, found: exp.Select) -> exp.Select:
+    """Each distinct `value` of a query as `raw`; normalised, judged, hashed."""
     normalised: exp.Expr = exp.column("value", table="o")
     steps = {"trim": "trim", "lower": "lower", "upper": "upper", "digits": "cdp_digits"}
     for step in identifier.normalize:
         normalised = exp.func(steps[step], normalised)
     name = exp.cast(exp.Literal.string(identifier.type), "text")
-    distinct = exp.select("o.value as raw", exp.alias_(normalised, "value")).distinct().from_("occurrences as o")
-    distinct = distinct.where(exp.column("priority", table="o").eq(priority), "o.value is not null")
+    distinct = exp.select("o.value as raw", exp.alias_(normalised, "value")).distinct().from_(found.subquery("o"))
     value = exp.column("value", table="d")
     folded = exp.func("lower", exp.func("trim", value.copy()))
     blocked = [text.strip().lower() for text in identifier.blocked]
@@ -218,8 +237,14 @@ def _readings(priority: int, identifier: IdentifierType) -> exp.Expr:
         status = status.when(exp.not_(valid), exp.Literal.string("invalid"))
     status = status.else_(exp.Literal.string("valid"))
     judged = exp.select("d.raw", "d.value", exp.alias_(status, "status")).from_(distinct.subquery("d"))
-    hashed = exp.func("cdp_hash", exp.Literal.string("identifier"), name.copy(), exp.column("value", table="j"))
+    hashed = exp.func("cdp_hash", exp.Literal.string("identifier"), name, exp.column("value", table="j"))
     hashed = exp.Case().when(exp.column("status", table="j").eq("valid"), hashed)
-    importance = exp.Literal.number(priority)
-    query = exp.select(importance, name, "j.raw", "j.value", "j.status", hashed).from_(judged.subquery("j"))
-    return exp.insert(query, "readings")
+    query = exp.select("j.raw", "j.value", "j.status", exp.alias_(hashed, "identifier_id"))
+    return query.from_(judged.subquery("j"))
+
+
+def read_value(connection: Connection, identifier: IdentifierType, text: str) -> Reading:
+    """What stitching would make of one value: worked out in the warehouse, by the statement that stitching uses."""
+    given = exp.select(exp.alias_(exp.cast(exp.Placeholder(this="given"), "text"), "value"))
+    (row,) = connection.fetch(from_tree("event_identifiers.read_value", _read(identifier, given)), given=text)
+    return Reading(*row[1:])

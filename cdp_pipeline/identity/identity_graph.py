@@ -31,9 +31,8 @@ def identity_graph_spec(project: Project, kind: str) -> StageSpec:
     entity = project.entities[kind]
     schemas = {"cdp": project.schema_name, "kind": entity.schema_name}
     definition = " ".join(identifier.type for identifier in entity.identifiers)
-    return StageSpec(
-        f"{kind}/identity_graph", kind, schemas, (f"{kind}/event_identifiers",), definition, None, INVARIANTS
-    )
+    inputs = (f"{kind}/event_identifiers", f"{kind}/decisions")
+    return StageSpec(f"{kind}/identity_graph", kind, schemas, inputs, definition, None, INVARIANTS)
 
 
 def link_identifiers(

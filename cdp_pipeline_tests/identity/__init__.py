@@ -1,0 +1,1 @@
+"""The parts of the identity room by themselves, in a warehouse of their own."""
