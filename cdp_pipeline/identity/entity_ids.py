@@ -2,9 +2,9 @@
 
 The registry `<kind>/entities` keeps every id ever issued with its key, an identifier that the id follows:
 
-  (a) an id whose key is not there any more moves it to the first identifier that it owned in the last published map (the
-      most important, then the earliest seen); an id that owned nothing takes the key of the entity it redirected to;
-      else it is retired
+  (a) an id whose key is not there any more moves it to the first identifier that it owned in the last published map
+      (the most important, then the earliest seen); an id that owned nothing takes the key of the entity it redirected
+      to; else it is retired
   (b) a group takes the id with the most important key among its identifiers; other ids found there redirect to it
   (c) a group without one is issued a new id
   (d) an id's key moves up when its group has a more important identifier
@@ -36,7 +36,7 @@ def name_groups(work: Work, kind: str) -> None:
 
 
 def record_groups(work: Work, *, everything: bool) -> None:
-    """Writes which group each identifier is of, and queues entities whose key changed: their profiles name them anew."""
+    """Writes which group each identifier is of, and queues entities whose key changed, for their profiles name it."""
     what = "all" if everything else "changed"
     work.run(SQL[f"remove_{what}_groups"])
     work.run(SQL[f"add_{what}_groups"])

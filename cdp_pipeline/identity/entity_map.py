@@ -156,7 +156,8 @@ def _measure(work: Work, last_change: int) -> None:
 
 
 def _check(work: Work) -> None:
-    concerned = {"concerned": exp.true() if work.due is Due.ALL else SQL["among_touched"].tree.selects[0]}
+    touched = exp.column("identifier_id", table="m").isin(query=exp.select("t.identifier_id").from_("touched as t"))
+    concerned = {"concerned": exp.true() if work.due is Due.ALL else touched}
     work.facts.invariants["one owner for each identifier and moment"] = work.fetch(SQL["two_owners"], concerned)[0][0]
     work.must_be_empty("exactly the identifiers in use have a group", SQL["groupless"])
     work.must_be_empty("every owner is an entity of today", SQL["owned_by_strangers"])

@@ -297,9 +297,6 @@ group by c.kind
 -- name: last_change
 select coalesce(max(c.change_id), 0) from kind.entity_changes as c
 
--- name: among_touched
-select m.identifier_id in (select t.identifier_id from touched as t) from kind.entity_map as m
-
 -- name: two_owners
 -- Rows of the map that overlap with another one of the same identifier.
 select count(*)

@@ -90,8 +90,8 @@ def _held(work: Work, entity: Entity, entities: int, merged: int, growth: int, s
         f"{work.spec.asset} was not published: the publication gate holds it back.",
         *sentences,
         *([f"Most responsible: {named}."] if named else []),
-        "Nothing has changed for readers. Look at the rule or the value that does it (`cdp plan`, `cdp explain`) and mend "
-        f"it; or, if it is right, let exactly this through once: `cdp run --accept-merge {run}`.",
+        "Nothing has changed for readers. Look at the rule or the value that does it (`cdp plan`, `cdp explain`) and "
+        f"mend it; or, if it is right, let exactly this through once: `cdp run --accept-merge {run}`.",
     ]
     return PublicationHeld(
         entity.kind, run, entities=entities, merged=merged, growth=growth, responsible=responsible, said=" ".join(said)

@@ -62,7 +62,8 @@ def _pairs(work: Work, statement: str) -> tuple[Numbers, Numbers]:
 
 
 def _numbers(table: pa.Table, name: str) -> Numbers:
-    return table[name].to_numpy().astype(np.int64, copy=False)
+    numbers: Numbers = table[name].to_numpy().astype(np.int64, copy=False)
+    return numbers
 
 
 def _graph(work: Work, limits: Limits, decisions: Decisions) -> Graph:

@@ -1,10 +1,10 @@
 """Hubs: identifiers with so many neighbours that they cannot be one person's.
 
 The neighbours of each type are counted apart, over all links of events and identity maps; neither links nor counts
-depend on what is in quarantine, so that a value leaves it by itself when its links no longer warrant it. How many are too many
-is a number of the project, or `auto`: read off the degrees of all identifiers of the type. An operator can pin a value
-in quarantine or out of it. Whoever goes in or comes out is queued, and its neighbours with it: nobody else is solved
-again.
+depend on what is in quarantine, so that a value leaves it by itself when its links no longer warrant it. How many are
+too many is a number of the project, or `auto`: read off the degrees of all identifiers of the type. An operator can pin
+a value in quarantine or out of it. Whoever goes in or comes out is queued, and its neighbours with it: nobody else is
+solved again.
 """
 
 import math
@@ -104,4 +104,4 @@ def usual(identifiers: int, degrees: Mapping[int, int]) -> int:
         if seen > above:
             percentile = degree
             break
-    return max(LEAST_THRESHOLD, 2 ** (MARGIN * percentile).bit_length())
+    return max(LEAST_THRESHOLD, 1 << (MARGIN * percentile).bit_length())

@@ -92,7 +92,7 @@ class Refusal:
 
 @dataclass
 class _Group:
-    """A group that grows: how many classes it has of each type, whether it holds what bridges, what it must not meet."""
+    """A group that grows: its classes of each type, whether it holds what bridges, what it must not meet."""
 
     counts: dict[int, int]
     bridging: bool

@@ -1,7 +1,7 @@
 """The stage `<kind>/stitched_events`: every event and whose it is now; and replay.
 
-An event is anchored by its first identifier that is not in quarantine, and belongs to whoever owned that identifier when
-it happened. New events are attributed as they come. Then replay: when the map changes, exactly the events whose anchor
+An event is anchored by its first identifier that is not in quarantine, and belongs to whoever owned that one when it
+happened. New events are attributed as they come. Then replay: when the map changes, exactly the events whose anchor
 changed hands at their time move, past ones included. Entities that gained or lost events are queued for `profiles`;
 nobody else is calculated again. Each replay leaves a row in `<kind>/replays`.
 """
