@@ -29,7 +29,7 @@ select
 -- name: traveller
 -- An entity worth telling about: known by many types of identifier, and not by too many events.
 select m.entity_id
-from kind.entity_map as m
+from kind.identifier_groups as m
 join kind.identifiers as i on i.identifier_id = m.identifier_id
 group by m.entity_id
 having sum(i.events) between 5 and 200
@@ -39,14 +39,13 @@ limit 1
 -- name: owner
 select i.identifier_id, m.entity_id
 from kind.identifiers as i
-join kind.entity_map as m on m.identifier_id = i.identifier_id
+join kind.entity_map as m on m.identifier_id = i.identifier_id and m.valid_to is null
 where i.identifier_id = cdp_hash('identifier', cast(:identifier_type as text), cast(:value as text))
 
 -- name: identifiers
 select i.identifier_type, i.value, i.first_seen, i.last_seen, i.events
-from kind.entity_map as m
-join kind.identifiers as i on i.identifier_id = m.identifier_id
-where m.entity_id = :entity_id
+from kind.identifiers as i
+where i.identifier_id in (select m.identifier_id from kind.entity_map as m where m.entity_id = :entity_id)
 order by i.priority, i.first_seen, i.identifier_id
 
 -- name: journey
@@ -61,9 +60,8 @@ order by e.event_time, e.event_id
 
 -- name: values_of
 select v.identifier_id, v.identifier_type, v.value
-from kind.entity_map as m
-join kind.identifier_values as v on v.identifier_id = m.identifier_id
-where m.entity_id = :entity_id
+from kind.identifier_values as v
+where v.identifier_id in (select m.identifier_id from kind.entity_map as m where m.entity_id = :entity_id)
 
 -- name: last_events
 select e.event_time, e.source_id, e.type, e.source_event_id
@@ -80,5 +78,5 @@ select r.from_entity_id from kind.entity_redirects as r where r.to_entity_id = :
 -- An entity id, current or not, and whose it is now.
 select coalesce(m.entity_id, e.entity_id)
 from kind.entities as e
-left join kind.entity_map as m on m.identifier_id = e.key_id
+left join kind.identifier_groups as m on m.identifier_id = e.key_id
 where e.entity_id = cast(:entity_id as uuid)
