@@ -90,6 +90,12 @@ def run(
     full: Annotated[
         bool, typer.Option("--full", help="Calculate again all that comes after customer_events; ids are kept.")
     ] = False,
+    accept_merge: Annotated[
+        str,
+        typer.Option(
+            metavar="RUN", help="Let through, once, exactly the map that the publication gate held back in that run."
+        ),
+    ] = "",
     as_json: AsJson = False,
 ) -> None:
     """Land what is new and changed (or replace the days --from … --to) and bring every table up to date."""
@@ -98,7 +104,15 @@ def run(
 
     checked = load_valid_project(project)
     with terminal.progress(as_json) as listener:
-        report = run_main(checked, _day(first), _day(last), full=full, listener=listener, tell=terminal.tell)
+        report = run_main(
+            checked,
+            _day(first),
+            _day(last),
+            full=full,
+            accept_merge=accept_merge,
+            listener=listener,
+            tell=terminal.tell,
+        )
     terminal.show_run(report, as_json)
     if not report.success:
         raise typer.Exit(1)

@@ -18,6 +18,12 @@ def full_config(project: Project) -> dict[str, Any]:
     return {"ops": {step: {"config": {"full": True}} for step in steps}}
 
 
+def accepting_config(project: Project, accept_merge: str) -> dict[str, Any]:
+    """Run config that lets through what the publication gate held back in a run."""
+    config = {"config": {"accept_merge": accept_merge}}
+    return {"ops": {f"{kind}__entity_map": config for kind in project.entities}}
+
+
 def landing_config(*, replace_days: bool) -> dict[str, Any]:
     """Run config of the landing: replace the days of the run's partitions, or land what is new and changed."""
     return {"ops": {"customer_events": {"config": {"replace_days": replace_days}}}}

@@ -15,7 +15,7 @@ from uuid import uuid4
 
 import dagster as dg
 
-from cdp_pipeline.automation.jobs import RUN_ALL, full_config, landing_config
+from cdp_pipeline.automation.jobs import RUN_ALL, accepting_config, full_config, landing_config
 from cdp_pipeline.automation.resource import run_tags, telling
 from cdp_pipeline.config.model import Project
 from cdp_pipeline.definitions import build_definitions
@@ -64,6 +64,7 @@ def launch(
     days: Days,
     replace_days: bool,
     full: bool,
+    accept_merge: str,
     listener: StepListener,
     tell: Callable[[str], None],
 ) -> Launched:
@@ -74,6 +75,7 @@ def launch(
         days: the days of arrival that the run is filed under.
         replace_days: replace those days with what lies there now; if not, land all that is new and changed.
         full: calculate again all that comes after `customer_events`.
+        accept_merge: the run whose map the publication gate held back and which is let through; empty: none.
         listener: told which step begins, how many are done and how many there are.
         tell: told what a person should know at once.
     """
@@ -86,7 +88,12 @@ def launch(
         **run_tags(project, run_id),
     }
     config = landing_config(replace_days=replace_days)
-    config["ops"] |= full_config(project)["ops"] if full else {}
+    for asked in (
+        full_config(project) if full else {},
+        accepting_config(project, accept_merge) if accept_merge else {},
+    ):
+        for step, more in asked.get("ops", {}).items():
+            config["ops"].setdefault(step, {"config": {}})["config"].update(more["config"])
     config["loggers"] = {"console": {"config": {"log_level": "CRITICAL"}}}
     with open_instance(project) as instance, telling(tell):
         instance.add_event_listener(run_id, _StepCounter(listener, len(job.nodes)))

@@ -10,6 +10,7 @@ from datetime import UTC, date, datetime
 from cdp_pipeline.config.model import Project
 from cdp_pipeline.errors import UsageError
 from cdp_pipeline.events.landing import Days, last_day
+from cdp_pipeline.identity.gate import must_be_held
 from cdp_pipeline.operations.pipeline import landing_due, stages_due
 from cdp_pipeline.operations.session import open_for_reading, open_session
 from cdp_pipeline.operations.summary import (
@@ -51,7 +52,14 @@ class RunReport:
 
 
 def run_main(
-    project: Project, first: date | None, last: date | None, *, full: bool, listener: Listener, tell: Tell
+    project: Project,
+    first: date | None,
+    last: date | None,
+    *,
+    full: bool,
+    accept_merge: str = "",
+    listener: Listener,
+    tell: Tell,
 ) -> RunReport:
     """Runs what is due.
 
@@ -60,11 +68,12 @@ def run_main(
         first: the first day to replace; None: land what is new and changed.
         last: the last day to replace, included.
         full: calculate again all that comes after `customer_events`.
+        accept_merge: the run whose map the publication gate held back and which is let through now; empty: none.
         listener: told how far the work is.
         tell: told what a person should know at once.
 
     Raises:
-        UsageError: the days are no range, or lie outside the project.
+        UsageError: the days are no range, or lie outside the project; or no map of the run `accept_merge` is held back.
     """
     days = _days(project, first, last)
     notes: list[str] = []
@@ -73,6 +82,8 @@ def run_main(
         tell(f"Waiting for the warehouse, which is held by {holder or 'another process'}.")
 
     with open_session(project, "cdp run", waiting) as session:
+        if accept_merge:
+            must_be_held(session.connection, project, accept_merge)
         plan = landing_due(session.connection, project, session.run)
         notes += [f"{place} lies there no more; its events stay until its day is replaced." for place in plan.vanished]
         notes += [f"{place} is of a day that has not come yet, and waits." for place in plan.waiting]
@@ -88,7 +99,15 @@ def run_main(
 
     filed = days or Days(newest, newest)
     with listening(listener):
-        launched = launch(project, days=filed, replace_days=days is not None, full=full, listener=listener, tell=tell)
+        launched = launch(
+            project,
+            days=filed,
+            replace_days=days is not None,
+            full=full,
+            accept_merge=accept_merge,
+            listener=listener,
+            tell=tell,
+        )
     with open_for_reading(project, "cdp run", waiting) as connection:
         return RunReport(
             launched.run,

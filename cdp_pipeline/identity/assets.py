@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import dagster as dg
+from pydantic import Field
 
 from cdp_pipeline import tables
 from cdp_pipeline.config.model import Project
@@ -41,13 +42,22 @@ GROUP = "identity"
 Key = dg.AssetKey
 
 
+class MapConfig(StageConfig):
+    """How the entity map is asked to work."""
+
+    accept_merge: str = Field(
+        default="",
+        description="The run whose map the publication gate held back: let exactly that result through, this once.",
+    )
+
+
 @dataclass(frozen=True)
 class _Step:
     """A step: the stage it runs, the tables it writes (the first carries figures and checks) and the view it makes."""
 
     name: str
     stage: StageSpec
-    sql: Statements
+    sql: Sequence[Statements]
     work: Callable[..., Facts]
     tables: Sequence[Table]
     view: Table
@@ -60,28 +70,7 @@ def build_assets(project: Project) -> list[dg.AssetsDefinition]:
 
 
 def _of_kind(project: Project, kind: str) -> list[dg.AssetsDefinition]:
-    graph = table_key(tables.IDENTITY_GRAPH, kind)
-    event_identifiers = table_key(tables.EVENT_IDENTIFIERS, kind)
-    map_key = table_key(tables.ENTITY_MAP, kind)
-    mapped = _Step(
-        "entity_map",
-        entity_map.entity_map_spec(project, kind),
-        entity_map.SQL,
-        entity_map.map_entities,
-        (tables.ENTITY_MAP, tables.ENTITIES, tables.ENTITY_CHANGES),
-        tables.ENTITY_REDIRECTS,
-        (graph, table_key(tables.IDENTIFIERS, kind)),
-    )
-    stitched = _Step(
-        "stitched_events",
-        stitched_events.stitched_events_spec(project, kind),
-        stitched_events.SQL,
-        stitched_events.stitch_events,
-        (tables.STITCHED_EVENTS, tables.REPLAYS),
-        tables.EVENTS,
-        (EVENTS, event_identifiers, map_key, table_key(tables.ENTITY_CHANGES, kind)),
-    )
-    return [_graph_asset(project, kind), _step_asset(project, kind, mapped), _step_asset(project, kind, stitched)]
+    return [_graph_asset(project, kind), _map_asset(project, kind), _stitched_asset(project, kind)]
 
 
 def _graph_asset(project: Project, kind: str) -> dg.AssetsDefinition:
@@ -125,33 +114,83 @@ def _graph_asset(project: Project, kind: str) -> dg.AssetsDefinition:
     return graph
 
 
-def _step_asset(project: Project, kind: str, step: _Step) -> dg.AssetsDefinition:
-    main = table_key(step.tables[0], kind)
+def _map_asset(project: Project, kind: str) -> dg.AssetsDefinition:
+    step = _Step(
+        "entity_map",
+        entity_map.entity_map_spec(project, kind),
+        entity_map.STATEMENTS,
+        entity_map.map_entities,
+        (
+            tables.ENTITY_MAP,
+            tables.ENTITIES,
+            tables.ENTITY_CHANGES,
+            tables.ENTITY_MAP_HISTORY,
+            tables.REFUSED_LINKS,
+            tables.QUARANTINED_IDENTIFIERS,
+        ),
+        tables.ENTITY_REDIRECTS,
+        (table_key(tables.IDENTITY_GRAPH, kind), table_key(tables.IDENTIFIERS, kind)),
+    )
+
+    @_step_asset(step)
+    def mapped(context: dg.AssetExecutionContext, config: MapConfig) -> Iterator[Any]:
+        yield from _results(context, project, step, full=config.full, accept_merge=config.accept_merge)
+
+    return mapped
+
+
+def _stitched_asset(project: Project, kind: str) -> dg.AssetsDefinition:
+    step = _Step(
+        "stitched_events",
+        stitched_events.stitched_events_spec(project, kind),
+        (stitched_events.SQL,),
+        stitched_events.stitch_events,
+        (tables.STITCHED_EVENTS, tables.REPLAYS),
+        tables.EVENTS,
+        (
+            EVENTS,
+            table_key(tables.EVENT_IDENTIFIERS, kind),
+            table_key(tables.ENTITY_MAP, kind),
+            table_key(tables.ENTITY_CHANGES, kind),
+        ),
+    )
+
+    @_step_asset(step)
+    def stitched(context: dg.AssetExecutionContext, config: StageConfig) -> Iterator[Any]:
+        yield from _results(context, project, step, full=config.full)
+
+    return stitched
+
+
+def _step_asset(step: _Step) -> Callable[[Callable[..., Iterator[Any]]], dg.AssetsDefinition]:
+    """Makes an asset for each table that a step writes, and for its view."""
+    kind = step.stage.kind
     specs = [
-        table_spec(table, step.stage, GROUP, step.deps, metadata=sql_metadata(step.sql) if number == 0 else None)
+        table_spec(table, step.stage, GROUP, step.deps, metadata=sql_metadata(*step.sql) if number == 0 else None)
         for number, table in enumerate((*step.tables, step.view))
     ]
-
-    @dg.multi_asset(
+    return dg.multi_asset(
         name=f"{kind}__{step.name}",
         specs=specs,
-        check_specs=invariant_specs(step.stage, main),
+        check_specs=invariant_specs(step.stage, table_key(step.tables[0], kind)),
         required_resource_keys={WAREHOUSE},
         can_subset=True,
         backfill_policy=ONE_RUN,
         retry_policy=RETRY,
     )
-    def work(context: dg.AssetExecutionContext, config: StageConfig) -> Iterator[Any]:
-        warehouse = context.resources.warehouse
-        try:
-            facts = step.work(warehouse.connection, project, kind, warehouse.run, full=config.full)
-        except CdpError as error:
-            yield from fail(step.stage, main, error)
-            return
-        rows: dict[Key, int | None] = {
-            table_key(table, kind): count_rows(warehouse.connection, table, step.stage) for table in step.tables
-        }
-        rows[table_key(step.view, kind)] = None
-        yield from stage_results(context, step.stage, facts, main, rows)
 
-    return work
+
+def _results(context: dg.AssetExecutionContext, project: Project, step: _Step, **asked: Any) -> Iterator[Any]:
+    """Runs a step's stage and tells Dagster what it did."""
+    warehouse, kind = context.resources.warehouse, step.stage.kind
+    main = table_key(step.tables[0], kind)
+    try:
+        facts = step.work(warehouse.connection, project, kind, warehouse.run, **asked)
+    except CdpError as error:
+        yield from fail(step.stage, main, error)
+        return
+    rows: dict[Key, int | None] = {
+        table_key(table, kind): count_rows(warehouse.connection, table, step.stage) for table in step.tables
+    }
+    rows[table_key(step.view, kind)] = None
+    yield from stage_results(context, step.stage, facts, main, rows)

@@ -35,6 +35,7 @@ _METHOD = 2  # counted up when the same definition begins to give another map
 _DECIDING = {"type", "max_per_entity", "max_links", "bridge", "when_shared"}
 _TEMPORARY = ("touched", "old_map", "spanned", "segments", "moved", "gone_rows", "fresh_rows", "kept_rows")
 _PARTS = (groups, hubs, entity_ids, ownership, gate)
+STATEMENTS = (SQL, *(part.SQL for part in _PARTS))
 
 
 def entity_map_spec(project: Project, kind: str) -> StageSpec:

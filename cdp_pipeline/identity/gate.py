@@ -9,9 +9,10 @@ solved again and must be the same, by a hash over all that changes hands.
 
 from typing import Any
 
-from cdp_pipeline.config.model import Entity, PublishGuards
-from cdp_pipeline.errors import PublicationHeld
+from cdp_pipeline.config.model import Entity, Project, PublishGuards
+from cdp_pipeline.errors import PublicationHeld, UsageError
 from cdp_pipeline.sql.statements import Statements
+from cdp_pipeline.warehouse.base import Connection
 from cdp_pipeline.warehouse.stage import Work
 
 SQL = Statements(__package__, "gate.sql")
@@ -49,6 +50,21 @@ def audit(work: Work, entity: Entity, *, accept_merge: str, rehearsing: bool) ->
     values: dict[str, Any] = {"run": work.current_run.run, "entities": entities, "merged": merged, "growth": growth}
     work.record_if_it_fails(SQL["record"], **values, now=work.now, audited_hash=audited_hash)
     raise _held(work, entity, entities, merged, growth, [*beyond, *_why_not(accept_merge, bool(accepted))])
+
+
+def must_be_held(connection: Connection, project: Project, run: str) -> None:
+    """Refuses to let through what was not held back.
+
+    Raises:
+        UsageError: the gate has held back no map of that run, or it was let through already.
+    """
+    held = []
+    for entity in project.entities.values():
+        schemas = {"cdp": project.schema_name, "kind": entity.schema_name}
+        held += [name for (name,) in connection.fetch(SQL["held"].bind(schemas))]
+    if run not in held:
+        known = f" Held back: {', '.join(held[:_SHOWN])}." if held else " None is."
+        raise UsageError(f"The publication gate holds back no map of a run {run}.{known}")
 
 
 def _beyond(guards: PublishGuards, entities: int, merged: int, growth: int) -> list[str]:

@@ -44,6 +44,10 @@ from moved as m
 -- name: audited
 select a.audited_hash from kind.audits as a where a.run = :run
 
+-- name: held
+-- Runs whose map is held back, the latest first.
+select a.run from kind.audits as a where a.accepted_by is null order by a.audited_at desc
+
 -- name: accept
 update kind.audits as a set accepted_by = :accepted_by where a.run = :run
 

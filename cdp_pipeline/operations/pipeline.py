@@ -27,7 +27,13 @@ STAGES_OF_A_KIND: tuple[tuple[Callable[[Project, str], StageSpec], Callable[...,
 
 
 def run_stages(
-    connection: Connection, project: Project, run: Run, *, days: Days | None = None, full: bool = False
+    connection: Connection,
+    project: Project,
+    run: Run,
+    *,
+    days: Days | None = None,
+    full: bool = False,
+    accept_merge: str = "",
 ) -> Iterator[Facts]:
     """Runs every stage once; each does what is due, in its own transaction, before it is yielded.
 
@@ -37,11 +43,13 @@ def run_stages(
         run: the run that works.
         days: replace these days of arrival with what lies there now; None: land all that is new or changed.
         full: calculate all that comes after `customer_events` again.
+        accept_merge: the run whose map the publication gate held back and which is let through; empty: none.
     """
     yield land_events(connection, project, run, days)
     for kind in project.entities:
         for _, work in STAGES_OF_A_KIND:
-            yield work(connection, project, kind, run, full=full)
+            asked = {"accept_merge": accept_merge} if work is map_entities else {}
+            yield work(connection, project, kind, run, full=full, **asked)
 
 
 def landing_due(connection: Connection, project: Project, run: Run) -> Plan:

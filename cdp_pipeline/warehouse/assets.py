@@ -14,7 +14,7 @@ import dagster as dg
 from pydantic import Field
 from sqlglot import exp
 
-from cdp_pipeline.errors import CdpError, InvariantError
+from cdp_pipeline.errors import CdpError, InvariantError, PublicationHeld
 from cdp_pipeline.sql.statements import Statement, Statements
 from cdp_pipeline.tables import Table
 from cdp_pipeline.warehouse.base import Connection
@@ -85,9 +85,10 @@ def table_spec(
     )
 
 
-def sql_metadata(sql: Statements) -> dict[str, Any]:
+def sql_metadata(*files: Statements) -> dict[str, Any]:
     """The statements of a stage, to be read beside its asset."""
-    return {"SQL": dg.MetadataValue.md(f"```sql\n{sql.text()}\n```")}
+    text = "\n".join(sql.text() for sql in files)
+    return {"SQL": dg.MetadataValue.md(f"```sql\n{text}\n```")}
 
 
 def check_name(invariant: str) -> str:
@@ -196,7 +197,22 @@ def fail(stage: StageSpec, main: dg.AssetKey, error: CdpError) -> Iterator[dg.As
                 check_name=check_name(invariant),
                 metadata={"rows that break it": broken},
             )
-    raise dg.Failure(description=str(error), allow_retries=error.transient) from error
+    raise dg.Failure(str(error), metadata=_facts_of(error), allow_retries=error.transient) from error
+
+
+def _facts_of(error: CdpError) -> dict[str, Any]:
+    """What an error knows in figures."""
+    if not isinstance(error, PublicationHeld):
+        return {}
+    rows = [dg.TableRecord({"value": value, "joins": count}) for value, count in error.responsible.items()]
+    columns = [dg.TableColumn("value", "string"), dg.TableColumn("joins", "int")]
+    return {
+        "published entities": error.entities,
+        "would be merged into others": error.merged,
+        "largest growth": error.growth,
+        "most responsible": dg.MetadataValue.table(rows, dg.TableSchema(columns)),
+        "to let it through": f"cdp run --accept-merge {error.run}",
+    }
 
 
 def count_rows(connection: Connection, table: Table, stage: StageSpec) -> int:

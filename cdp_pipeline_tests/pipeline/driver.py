@@ -76,16 +76,20 @@ class Pipeline:
         self.last_run = f"run-{next(self._run_numbers)}"
         return Run(self.last_run, self.now, self.now)
 
-    def run(self, days: Days | None = None, *, full: bool = False, until: str | None = None) -> dict[str, Facts]:
+    def run(
+        self, days: Days | None = None, *, full: bool = False, until: str | None = None, accept_merge: str = ""
+    ) -> dict[str, Facts]:
         """Run the stages; what each of them did, by asset.
 
         Args:
             days: Replace these days of arrival.
             full: Calculate everything after the events again.
             until: Stop after this asset, as if the process had died then.
+            accept_merge: The run whose map the publication gate held back and which is let through.
         """
         done = {}
-        for facts in run_stages(self.connection, self.project, self.new_run(), days=days, full=full):
+        run = self.new_run()
+        for facts in run_stages(self.connection, self.project, run, days=days, full=full, accept_merge=accept_merge):
             done[facts.asset] = facts
             if facts.asset == until:
                 break
