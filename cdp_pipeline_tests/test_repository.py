@@ -135,9 +135,12 @@ def test_documents_name_only_verbs_and_options_of_the_command(document: str) -> 
     for line in code_in(document):
         for verb, rest in re.findall(r"(?:^|[\s/])cdp ([a-z][a-z-]*)([^#|&;]*)", line):
             assert verb in verbs, f"{document}: `{line.strip()}`"
-            known = {
-                option for parameter in verbs[verb].params for option in (*parameter.opts, *parameter.secondary_opts)
-            }
+            command, below = verbs[verb], getattr(verbs[verb], "commands", {})
+            word = re.match(r" ([a-z-]+)", rest)
+            if below and word:
+                assert word[1] in below, f"{document}: `{line.strip()}`"
+                command = below[word[1]]
+            known = {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)}
             assert set(re.findall(r"(?<=\s)--[a-z-]+", rest)) <= known | {"--help"}, f"{document}: `{line.strip()}`"
 
 

@@ -27,7 +27,7 @@ from cdp_pipeline.errors import ProjectError, ProjectErrors
 
 PROJECT_FILE = Path("project.yaml")
 # The lists of an entity kind that may be kept in files of their own.
-LISTS = ("identifiers", "stitching", "attributes")
+LISTS = ("identifiers", "stitching", "identity_maps", "attributes")
 # What stands for a missing key that a project cannot be without, so that the rest of it can be checked.
 _STOPGAPS: dict[str, Scalar] = {"name": "project", "warehouse": "duckdb:///warehouse.duckdb", "start": "0001-01-01"}
 

@@ -289,7 +289,7 @@ class Entity(Section):
     identity_maps: list[IdentityMap] = Field(
         default_factory=list, description="Tables of your own that say whose an identifier is."
     )
-    guards: Guards = Field(default_factory=Guards, description="What keeps strangers apart.")
+    guards: Guards = Field(default_factory=Guards, description="Limits of an entity, and the publication gate.")
     attributes: list[Attribute] = Field(default_factory=list, description="What is calculated about each entity.")
     checks: EntityChecks = Field(default_factory=EntityChecks, description="Thresholds of this kind's health checks.")
 

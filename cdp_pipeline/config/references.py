@@ -12,7 +12,7 @@ from pathlib import PurePosixPath
 from cdp_pipeline.config.fields import shorten
 from cdp_pipeline.config.keys import did_you_mean
 from cdp_pipeline.config.messages import Mistake
-from cdp_pipeline.config.model import Entity, Project, Source
+from cdp_pipeline.config.model import Entity, IdentityMap, Project, Source
 from cdp_pipeline.config.tree import Findings, Loc, Node, join
 
 _DAY = "{day}"
@@ -84,7 +84,9 @@ def find_mistakes(project: Project, declared: Declared) -> Iterator[Mistake]:
         yield from _check_source(source, declared)
     for entity in project.entities.values():
         yield from _check_identifiers(project, entity, declared)
+        yield from _check_bridges(entity, declared)
         yield from _check_stitching(project, entity, declared)
+        yield from _check_identity_maps(entity, declared)
         yield from _check_attributes(project, entity, declared)
 
 
@@ -186,20 +188,72 @@ def _check_distinct(project: Project, loc: Loc, key: str, names: list[str]) -> I
             )
 
 
-def _check_stitching(project: Project, entity: Entity, declared: Declared) -> Iterator[Mistake]:
+def _check_bridges(entity: Entity, declared: Declared) -> Iterator[Mistake]:
+    """Some type of identifier proves that two people are one, or else all of it is in vain."""
+    loc: Loc = ("entities", entity.kind, "identifiers")
     types = {identifier.type for identifier in entity.identifiers}
-    types_open = _is_open(declared, ("entities", entity.kind, "identifiers"))
+    if not types or any(identifier.bridge for identifier in entity.identifiers):
+        return
+    # One that could not be read may be a bridge.
+    if not _is_open(declared, loc) and declared.identifiers.get(entity.kind, set()) <= types:
+        yield Mistake(
+            (*loc, 0, "bridge"),
+            "is false, as it is for every other type: nothing could ever be joined.",
+            "Leave it out (true) where a value proves that two people are one, such as for an e-mail; false is for "
+            "what people share, such as devices.",
+        )
+
+
+def _check_stitching(project: Project, entity: Entity, declared: Declared) -> Iterator[Mistake]:
     sources_open = _is_open(declared, ("sources",))
     for place, rule in enumerate(entity.stitching):
         loc: Loc = ("entities", entity.kind, "stitching", place)
-        if rule.identifier not in types:
-            known = types_open or rule.identifier in declared.identifiers.get(entity.kind, ())
-            all_types = declared.identifiers.get(entity.kind, set())
-            yield _unknown_name((*loc, "identifier"), rule.identifier, "identifier", all_types, known=known)
+        yield from _check_type((*loc, "identifier"), rule.identifier, entity, declared)
         for source in rule.source:
             if source not in project.sources:
                 known = sources_open or source in declared.sources or f"sources.{source}" in declared.open
                 yield _unknown_name((*loc, "source"), source, "source", declared.sources, known=known)
+
+
+def _check_type(loc: Loc, name: str, entity: Entity, declared: Declared) -> Iterator[Mistake]:
+    """A type of identifier is one of the kind's."""
+    if name not in [identifier.type for identifier in entity.identifiers]:
+        all_types = declared.identifiers.get(entity.kind, set())
+        known = name in all_types or _is_open(declared, ("entities", entity.kind, "identifiers"))
+        yield _unknown_name(loc, name, "identifier", all_types, known=known)
+
+
+def _check_identity_maps(entity: Entity, declared: Declared) -> Iterator[Mistake]:
+    for place, identity_map in enumerate(entity.identity_maps):
+        loc: Loc = ("entities", entity.kind, "identity_maps", place)
+        yield from _check_type((*loc, "primary", "type"), identity_map.primary.type, entity, declared)
+        for identifier_type in identity_map.persons:
+            yield from _check_type((*loc, "persons", identifier_type), identifier_type, entity, declared)
+        if not identity_map.persons:
+            yield Mistake(
+                (*loc, "persons"),
+                "is empty.",
+                "Name the column for one type of identifier at least, such as {email: email}.",
+            )
+        yield from _check_columns(loc, identity_map)
+
+
+def _check_columns(loc: Loc, identity_map: IdentityMap) -> Iterator[Mistake]:
+    """A column of a map says one thing: whom a row is about, whom it names, when it changed, or that it is deleted."""
+    taken = {identity_map.primary.column: "primary.column"}
+    for identifier_type, column in identity_map.persons.items():
+        if column in taken:
+            yield Mistake(
+                (*loc, "persons", identifier_type),
+                f"{shorten(column)} is `primary.column` already, so that it says nothing about who that is.",
+                f"Name the column that holds the person's {identifier_type}.",
+            )
+    taken |= {column: f"persons.{name}" for name, column in identity_map.persons.items() if column not in taken}
+    for key, what in (("updated_at", "the time of a row's last change"), ("deleted", "whether a row is deleted")):
+        column = getattr(identity_map, key)
+        if column is not None and taken.setdefault(column, key) != key:
+            message = f"{shorten(column)} is `{taken[column]}` already."
+            yield Mistake((*loc, key), message, f"Name the column that holds {what}, or leave the key out.")
 
 
 def _check_attributes(project: Project, entity: Entity, declared: Declared) -> Iterator[Mistake]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from cdp_pipeline.config.fields import NAME_PATTERN
 from cdp_pipeline.config.loader import LISTS
-from cdp_pipeline.config.model import Entity, Location, Project, Section, Source
+from cdp_pipeline.config.model import Entity, IdentityMap, Location, Project, Section, Source
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -22,6 +22,10 @@ def project_schema() -> dict[str, Any]:
         _keep_written(definitions[section.__name__], section)
     for mapping in ("sources", "entities"):
         schema["properties"][mapping]["propertyNames"] = {"pattern": f"^{NAME_PATTERN}$"}
+    definitions[IdentityMap.__name__]["properties"]["persons"] |= {
+        "minProperties": 1,
+        "propertyNames": {"pattern": f"^{NAME_PATTERN}$"},
+    }
     lists = definitions[Entity.__name__]["properties"]
     for name in LISTS:
         lists[name] = _or_files(lists[name])

@@ -32,6 +32,8 @@ ZERO_UUID = "^0{8}-?0{4}-?0{4}-?0{4}-?0{12}$"
 _RULES_PER_TYPE = 10_000
 _PLACES_PER_RULE = 100_000
 _FOUND = sqlglot.parse_one("i.event_id in (select x.event_id from extracted as x)", read="postgres")
+# Keys of a type that say what its links do; which identifiers an event carries does not depend on them.
+_OF_THE_MAP = {"max_per_entity", "max_links", "bridge", "when_shared"}
 _TEMPORARY = ("changed", "extracted", "occurrences", "readings", "found")
 
 
@@ -47,7 +49,11 @@ class Reading:
 def event_identifiers_spec(project: Project, kind: str) -> StageSpec:
     """The stage that finds the identifiers of a kind of entity in events."""
     entity = project.entities[kind]
-    parts = [entity.model_dump(mode="json", include={"identifiers", "stitching"})]
+    parts = [
+        entity.model_dump(
+            mode="json", include={"identifiers", "stitching"}, exclude={"identifiers": {"__all__": _OF_THE_MAP}}
+        )
+    ]
     definition = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
     schemas = {"cdp": project.schema_name, "kind": entity.schema_name}
     return StageSpec(f"{kind}/event_identifiers", kind, schemas, ("cdp/customer_events",), definition, None, INVARIANTS)

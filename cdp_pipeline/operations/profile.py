@@ -11,6 +11,7 @@ from sqlglot import exp
 
 from cdp_pipeline.config.model import Project
 from cdp_pipeline.errors import UsageError
+from cdp_pipeline.operations.names import ENTITY_ID, parse_name
 from cdp_pipeline.operations.summary import SQL, Journey, journey_of, schemas_of
 from cdp_pipeline.sql.statements import from_tree
 from cdp_pipeline.warehouse.base import Connection
@@ -62,8 +63,9 @@ def find_profile(connection: Connection, project: Project, identifier: str) -> P
     Raises:
         UsageError: it names no known kind or type, or nobody is known by it.
     """
-    kind, identifier_type, value = _parse(project, identifier)
-    entity_id = _owner(connection, project, kind, identifier_type, value)
+    name = parse_name(project, identifier)
+    kind = name.kind
+    entity_id = _owner(connection, project, kind, name.type, name.value)
     schemas = schemas_of(project, kind)
     values = {"entity_id": entity_id}
     return Profile(
@@ -77,26 +79,9 @@ def find_profile(connection: Connection, project: Project, identifier: str) -> P
     )
 
 
-def _parse(project: Project, identifier: str) -> tuple[str, str, str]:
-    head, colon, value = identifier.partition(":")
-    given_kind, slash, identifier_type = head.rpartition("/")
-    if not colon or not value:
-        raise UsageError(
-            f"`{identifier}` is no identifier. Write TYPE:VALUE or KIND/TYPE:VALUE, such as email:ann@x.org."
-        )
-    kinds = [given_kind] if slash else list(project.entities)
-    if slash and given_kind not in project.entities:
-        raise UsageError(f"There is no kind of entity `{given_kind}`. There is: {', '.join(project.entities)}.")
-    for kind in kinds:
-        if identifier_type in ("entity_id", *(known.type for known in project.entities[kind].identifiers)):
-            return kind, identifier_type, value
-    known = [f"{kind}/{known.type}" for kind in kinds for known in project.entities[kind].identifiers]
-    raise UsageError(f"There is no type of identifier `{identifier_type}`. There is: {', '.join(known)}.")
-
-
 def _owner(connection: Connection, project: Project, kind: str, identifier_type: str, value: str) -> UUID:
     schemas = schemas_of(project, kind)
-    if identifier_type == "entity_id":
+    if identifier_type == ENTITY_ID:
         try:
             rows = connection.fetch(SQL["follow_id"].bind(schemas), entity_id=str(UUID(value)))
         except ValueError as error:

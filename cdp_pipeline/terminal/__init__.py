@@ -33,11 +33,11 @@ ENDLESS = 10_000  # columns: a line that no terminal shows is not broken
 
 
 def _out() -> Console:
-    return Console(width=None if sys.stdout.isatty() else ENDLESS, highlight=False)
+    return Console(width=None if sys.stdout.isatty() else ENDLESS, highlight=False, emoji=False)
 
 
 def _err() -> Console:
-    return Console(stderr=True, width=None if sys.stderr.isatty() else ENDLESS, highlight=False)
+    return Console(stderr=True, width=None if sys.stderr.isatty() else ENDLESS, highlight=False, emoji=False)
 
 
 def _table(title: str, *, show_header: bool = True) -> Table:

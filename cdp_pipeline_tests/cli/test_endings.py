@@ -26,7 +26,7 @@ class Refused(NamedTuple):
 
 USAGE = {
     "no verb": Refused((), "Usage: cdp"),
-    "an unknown verb": Refused(("unstitch",), "No such command"),
+    "an unknown verb": Refused(("stitch",), "No such command"),
     "an unknown option": Refused(("run", "--bogus"), "No such option"),
     "no day": Refused(("run", "--from", "yesterday"), "'--from'"),
     "only one end": Refused(("run", "--from", "2026-01-01"), "--from and --to go together"),

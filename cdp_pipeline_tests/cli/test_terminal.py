@@ -4,6 +4,7 @@ import io
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -82,6 +83,14 @@ def test_complaints_are_red_and_brackets_in_them_stay() -> None:
         terminal.complain(UsageError("write [KIND/]TYPE:VALUE"))
     assert "\x1b[31m" in screen.getvalue()
     assert "write [KIND/]TYPE:VALUE" in screen.getvalue()
+
+
+def test_values_are_shown_as_they_are_whatever_picture_their_letters_stand_for() -> None:
+    with at(Screen()) as screen:
+        terminal.complain(UsageError("cookie:b: and cookie:smile:"))
+        terminal.show_made(Path(":b:"), [], as_json=False)
+    assert "cookie:b: and cookie:smile:" in screen.getvalue()
+    assert "Made :b: with" in screen.getvalue()
 
 
 def test_long_lines_are_not_broken_where_no_terminal_is(capsys: pytest.CaptureFixture[str]) -> None:

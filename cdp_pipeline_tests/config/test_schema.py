@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from cdp_pipeline.config.schema import project_schema
+from cdp_pipeline_tests.config import test_identity as identity
 from cdp_pipeline_tests.config.projects import SHOP, mistakes, replaced
 
 # Some releases of great-expectations bring it; the schema itself needs no library.
@@ -20,6 +21,7 @@ RIGHT = {
     "a list in files": SHOP.replace(ATTRIBUTES, "    attributes: {files: 'attributes/*.yaml'}\n"),
     "renamed schemas": replaced("  customer:\n", "  customer:\n    schema: people\n") + "schema: shared\n",
     "a star": replaced("events: login", "events: '*'"),
+    **identity.RIGHT,
 }
 WRONG = {
     "the models' spelling": replaced("name: shop\n", "name: shop\nschema_name: shared\n"),
@@ -30,6 +32,15 @@ WRONG = {
     "an odd kind": replaced("  customer:\n", "  Customer:\n"),
     "no start": replaced("start: 2026-01-01\n", ""),
     "a key beside files": SHOP.replace(ATTRIBUTES, "    attributes: {files: 'attributes/*.yaml', id: x}\n"),
+    "persons that are a list": identity.with_map("{crm_id: crm, email: mail}", "[crm_id]"),
+    "no persons": identity.with_map("{crm_id: crm, email: mail}", "{}"),
+    "an odd type of person": identity.with_map("email: mail", "E-Mail: mail"),
+    "a map without a primary id": identity.with_map("primary: {type: web_id, column: id}, ", ""),
+    "a word for a number of links": identity.with_type("max_links: many"),
+    "no links": identity.with_guards("{max_links: 0}"),
+    "an unknown guard": identity.with_guards("{max_entities: 1}"),
+    "a share above 1": identity.with_guards("{publish: {max_share_merged: 5}}"),
+    "an unknown owner": identity.with_type("when_shared: everybody"),
 }
 
 
