@@ -23,7 +23,8 @@ def list_values(query: exp.Select, value: exp.Expr, value_class: str, kind: exp.
         kind: of a scalar: the kind of JSON that it was read from, in the engine's own words; None: it was no JSON.
     """
     if value_class == "json":
-        texts, kinds = exp.func("cdp_json_texts", value), exp.Explode(this=exp.func("cdp_json_kinds", value.copy()))
+        texts = exp.func("cdp_json_texts", value)
+        kinds: exp.Expr = exp.Explode(this=exp.func("cdp_json_kinds", value.copy()))
     elif value_class == "array":
         texts, kinds = exp.cast(value, "text[]"), exp.cast(exp.null(), "text")
     else:
