@@ -270,7 +270,7 @@ MAP_ROWS = Table(
     "identity_map_rows",
     "what a row of an identity map says, the newest of its primary id",
     public=False,
-    indexes=("primary_id", "changed_in"),
+    indexes=("primary_id", "changed_in", "row_hash"),
 ).having("""
         map_number integer: which of the kind's identity maps, from 0
         primary_id uuid: the identifier that the row is about
@@ -280,13 +280,37 @@ MAP_ROWS = Table(
         changed_in bigint: the number of the transaction that wrote it
 """)
 REMOVED_MAP_ROWS = Table(
-    KIND, "removed_map_rows", "a row of identity_map_rows that was taken away or replaced", public=False
+    KIND,
+    "removed_map_rows",
+    "a row of identity_map_rows that was taken away or replaced",
+    public=False,
+    rising=("removed_in",),
 ).having("""
         map_number integer: which of the kind's identity maps
         primary_id uuid: the identifier that the row was about
         person_ids uuid[]: whom it named
         updated_at timestamptz: when the row was last changed
         removed_in bigint: the number of the transaction that took it away
+""")
+MAP_CURSORS = Table(KIND, "map_cursors", "an identity map as it was when it was last read", public=False).having("""
+        map_number integer: which of the kind's identity maps, from 0
+        definition text: hash of all that decides what its rows say
+        read_up_to timestamptz: the latest updated_at that was seen; NULL: the map is always read whole
+        fingerprint text: of the rows that are looked at again before the next reading
+""")
+MAP_SIGHTINGS = Table(
+    KIND,
+    "map_sightings",
+    "an identifier in a row of an identity map",
+    public=False,
+    indexes=("identifier_id", "primary_id"),
+).having("""
+        map_number integer: which of the kind's identity maps
+        primary_id uuid: the identifier that the row is about
+        identifier_id uuid: one that the row holds: the primary itself, or one of a person
+        place integer: 0 the primary, then those of the person by importance
+        is_rename boolean: whether it is of a person and of the primary's own type, so that it stands for the primary
+        seen_at timestamptz: when the row was last changed
 """)
 TOUCHED_IDENTIFIERS = Table(
     KIND, "touched_identifiers", "a queue: an identifier that came, went, or gained or lost a link", public=False
@@ -492,6 +516,8 @@ OF_A_KIND = (
     DECISIONS,
     MAP_ROWS,
     REMOVED_MAP_ROWS,
+    MAP_CURSORS,
+    MAP_SIGHTINGS,
     TOUCHED_IDENTIFIERS,
     IDENTIFIER_DEGREES,
     QUARANTINED_IDENTIFIERS,

@@ -64,7 +64,7 @@ def launch(
     days: Days,
     replace_days: bool,
     full: bool,
-    accept_merge: str,
+    accept_merge: str = "",
     listener: StepListener,
     tell: Callable[[str], None],
 ) -> Launched:

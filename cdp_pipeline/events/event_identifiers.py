@@ -8,16 +8,15 @@ and a number with a fraction are no identifiers; they are counted as invalid. An
 
 import hashlib
 import json
-from dataclasses import dataclass
 from datetime import date
-from uuid import UUID
 
 import sqlglot
 from sqlglot import exp
 
-from cdp_pipeline.config.model import Entity, IdentifierType, Project, StitchingRule
+from cdp_pipeline.config.model import Entity, Project, StitchingRule
 from cdp_pipeline.errors import InvariantError, WarehouseError
 from cdp_pipeline.events.culprit import explain_failure
+from cdp_pipeline.events.identifier_values import list_values, readings, whole_numbers
 from cdp_pipeline.events.landing import Days
 from cdp_pipeline.events.stitching_rules import bind_event, rule_condition
 from cdp_pipeline.sql.json_paths import hoist_paths
@@ -27,23 +26,12 @@ from cdp_pipeline.warehouse.stage import Due, Facts, Run, StageSpec, Work, stage
 
 SQL = Statements(__package__, "event_identifiers.sql")
 INVARIANTS = ("every event once", "every row's event exists", "the anchor is the first identifier")
-BLOCKED_DEFAULTS = ("", "null", "undefined", "none", "nil", "nan", "n/a", "unknown", "anonymous", "-1", "0")
-ZERO_UUID = "^0{8}-?0{4}-?0{4}-?0{4}-?0{12}$"
 _RULES_PER_TYPE = 10_000
 _PLACES_PER_RULE = 100_000
 _FOUND = sqlglot.parse_one("i.event_id in (select x.event_id from extracted as x)", read="postgres")
 # Keys of a type that say what its links do; which identifiers an event carries does not depend on them.
 _OF_THE_MAP = {"max_per_entity", "max_links", "bridge", "when_shared"}
 _TEMPORARY = ("changed", "extracted", "occurrences", "readings", "found")
-
-
-@dataclass(frozen=True)
-class Reading:
-    """What becomes of a value: normalised, judged (valid, blocked or invalid), and hashed if it is valid."""
-
-    value: str
-    status: str
-    identifier_id: UUID | None
 
 
 def event_identifiers_spec(project: Project, kind: str) -> StageSpec:
@@ -110,7 +98,7 @@ def _find(work: Work, entity: Entity, days: Days | None) -> None:
     if entity.stitching:
         _extract(work, entity)
         for priority, identifier in enumerate(entity.identifiers):
-            work.run(from_tree("readings.add", _readings(priority, identifier)))
+            work.run(from_tree("readings.add", readings(priority, identifier)))
     else:
         work.run(SQL["nothing_extracted"])
     work.run(SQL["found"])
@@ -180,77 +168,15 @@ def _extract(work: Work, entity: Entity) -> None:
 def _occurrences(number: int, priority: int, value_class: str) -> exp.Select:
     """The values that one rule found, one row each."""
     value, kind = exp.column(f"v{number}", table="x"), exp.column(f"k{number}", table="x")
-    place: exp.Expr = exp.Literal.number(0)
     source: exp.Select = exp.select("x.event_number").from_("extracted as x")
     source = source.where(value.is_(exp.null()).not_())
-    if value_class == "json":
-        texts, kinds = exp.func("cdp_json_texts", value), exp.func("cdp_json_kinds", value)
-    elif value_class == "array":
-        texts, kinds = exp.cast(value, "text[]"), None
-    else:
-        kind_name = exp.func("cdp_kind_name", exp.cast(kind, "text"))
-        source = source.select(exp.alias_(exp.cast(value, "text"), "value"), exp.alias_(kind_name, "kind"))
-        source = source.select(exp.alias_(place, "place"))
-        return _ranked(source, number, priority)
-    source = source.select(exp.alias_(exp.Explode(this=texts), "value"))
-    kinds_column = exp.cast(exp.null(), "text") if kinds is None else exp.Explode(this=kinds)
-    source = source.select(exp.alias_(kinds_column, "kind"))
-    source = source.select(exp.alias_(exp.Explode(this=exp.func("cdp_places", texts)), "place"))
-    return _ranked(source, number, priority)
+    return _ranked(list_values(source, value, value_class, kind), number, priority)
 
 
 def _ranked(source: exp.Select, number: int, priority: int) -> exp.Select:
     rank = (priority * _RULES_PER_TYPE + number) * _PLACES_PER_RULE
-    kind = exp.column("kind", table="o")
-    # A whole number that is too long for the engine's own integers is one all the same.
-    whole = kind.eq("number").and_(
-        exp.func("cdp_matches", exp.column("value", table="o"), exp.Literal.string("^-?[0-9]+$"))
-    )
-    kind_named = exp.alias_(exp.Case().when(whole, exp.Literal.string("integer")).else_(kind.copy()), "kind")
+    kind = whole_numbers(exp.column("kind", table="o"), exp.column("value", table="o"))
     ranked = exp.alias_(exp.Add(this=exp.Literal.number(rank), expression=exp.column("place", table="o")), "rank")
     importance = exp.alias_(exp.Literal.number(priority), "priority")
-    query = exp.select("o.event_number", ranked, importance, "o.value", kind_named)
+    query = exp.select("o.event_number", ranked, importance, "o.value", exp.alias_(kind, "kind"))
     return query.from_(source.subquery("o")).where("o.value is not null")
-
-
-def _readings(priority: int, identifier: IdentifierType) -> exp.Expr:
-    """What becomes of each distinct value of one type that the rules found."""
-    found = exp.select("o.value").from_("occurrences as o")
-    found = found.where(exp.column("priority", table="o").eq(priority), "o.value is not null")
-    name = exp.cast(exp.Literal.string(identifier.type), "text")
-    read = exp.select(exp.Literal.number(priority), name, "r.raw", "r.value", "r.status", "r.identifier_id")
-    return exp.insert(read.from_(_read(identifier, found).subquery("r")), "readings")
-
-
-def _read(identifier: IdentifierType, found: exp.Select) -> exp.Select:
-    """Each distinct `value` of a query as `raw`; normalised, judged, hashed."""
-    normalised: exp.Expr = exp.column("value", table="o")
-    steps = {"trim": "trim", "lower": "lower", "upper": "upper", "digits": "cdp_digits"}
-    for step in identifier.normalize:
-        normalised = exp.func(steps[step], normalised)
-    name = exp.cast(exp.Literal.string(identifier.type), "text")
-    distinct = exp.select("o.value as raw", exp.alias_(normalised, "value")).distinct().from_(found.subquery("o"))
-    value = exp.column("value", table="d")
-    folded = exp.func("lower", exp.func("trim", value.copy()))
-    blocked = [text.strip().lower() for text in identifier.blocked]
-    blocked += BLOCKED_DEFAULTS if identifier.blocked_defaults else [""]
-    is_blocked: exp.Expr = folded.isin(*blocked)
-    if identifier.blocked_defaults:
-        is_blocked = exp.or_(is_blocked, exp.func("cdp_matches", folded.copy(), exp.Literal.string(ZERO_UUID)))
-    status = exp.Case().when(is_blocked, exp.Literal.string("blocked"))
-    if identifier.valid is not None:
-        valid = exp.func("cdp_matches", value.copy(), exp.Literal.string(identifier.valid))
-        status = status.when(exp.not_(valid), exp.Literal.string("invalid"))
-    status = status.else_(exp.Literal.string("valid"))
-    judged = exp.select("d.raw", "d.value", exp.alias_(status, "status")).from_(distinct.subquery("d"))
-    hashed = exp.func("cdp_hash", exp.Literal.string("identifier"), name, exp.column("value", table="j"))
-    hashed = exp.Case().when(exp.column("status", table="j").eq("valid"), hashed)
-    query = exp.select("j.raw", "j.value", "j.status", exp.alias_(hashed, "identifier_id"))
-    return query.from_(judged.subquery("j"))
-
-
-def read_value(connection: Connection, identifier: IdentifierType, text: str) -> Reading:
-    """What stitching would make of one value: worked out in the warehouse, by the statement that stitching uses."""
-    given = exp.select(exp.alias_(exp.cast(exp.Placeholder(this="given"), "text"), "value"))
-    (row,) = connection.fetch(from_tree("event_identifiers.read_value", _read(identifier, given)), given=text)
-    return Reading(*row[1:])

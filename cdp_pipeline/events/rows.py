@@ -80,7 +80,7 @@ def bind(text: str, shape: Shape, *, as_json: bool = False, missing: bool = True
         if shape.columns is None:
             form = "cdp_path" if as_json and isinstance(column.parent, (type(None), exp.Paren)) else "cdp_path_text"
             return exp.Anonymous(this=form, expressions=[_ROW.copy(), exp.Literal.string(column.name)])
-        name = _column_named(column.name, shape.columns)
+        name = column_named(column.name, shape.columns)
         if name is not None:
             return exp.column(exp.to_identifier(name, quoted=True), table="f")
         if not missing:
@@ -90,7 +90,8 @@ def bind(text: str, shape: Shape, *, as_json: bool = False, missing: bool = True
     return rewrite_up(bind_columns(parse_expression(text), resolve), _try_json)
 
 
-def _column_named(name: str, columns: Sequence[str]) -> str | None:
+def column_named(name: str, columns: Sequence[str]) -> str | None:
+    """The column that a user means by a name: the one of that name, or the only one that differs in case alone."""
     if name in columns:
         return name
     alike = [column for column in columns if column.lower() == name.lower()]

@@ -22,7 +22,7 @@ from sqlglot import exp
 
 from cdp_pipeline.config.model import Project
 from cdp_pipeline.errors import ContradictoryDecisions, UsageError
-from cdp_pipeline.events.event_identifiers import Reading, read_value
+from cdp_pipeline.events.identifier_values import Reading, read_value
 from cdp_pipeline.sql.statements import Statements, from_tree
 from cdp_pipeline.warehouse.base import Connection, Schemas
 from cdp_pipeline.warehouse.stage import Due, Run, StageSpec, Work, stage

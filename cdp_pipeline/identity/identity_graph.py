@@ -1,10 +1,12 @@
 """The stage `<kind>/identity_graph`: which identifiers were seen together, day of arrival by day of arrival.
 
-An event links its anchor with each other identifier, and each identifier with the next by importance. What an event
-that changed concerns is worked out again from the events of its day of arrival, never added to or subtracted from, so
-that a day can be replaced or an event removed and its links vanish with it. Beside the links the stage keeps
-`<kind>/identifiers`, the identifiers in use. Identifiers that came, went, or gained or lost a link are queued for
-`entity_map`; a link that was merely seen again asks for nothing.
+An event links its anchor with each other identifier, and each identifier with the next by importance; a row of an
+identity map links its primary id with the ids of its person, and operators' decisions link what they say is one. What
+an event or row that changed concerns is worked out again from the events of its day of arrival or the rows of its
+primary id, never added to or subtracted from, so that a day can be replaced or an event removed and its links vanish
+with it. Beside the links the stage keeps `<kind>/identifiers`, the identifiers in use: an event or a row of a map holds
+them. Identifiers that came, went, or gained or lost a link are queued for `entity_map`, and those of map rows that
+changed; a link that was merely seen again in events asks for nothing.
 """
 
 from datetime import date
@@ -13,32 +15,40 @@ from sqlglot import exp
 
 from cdp_pipeline.config.model import Entity, Project
 from cdp_pipeline.events.landing import Days
+from cdp_pipeline.identity.renames import count_renames
+from cdp_pipeline.identity.same_links import link_decided
 from cdp_pipeline.sql.statements import Statements
 from cdp_pipeline.warehouse.base import Connection
 from cdp_pipeline.warehouse.stage import Due, Facts, Run, StageSpec, Work, stage
 
 SQL = Statements(__package__, "identity_graph.sql")
 INVARIANTS = (
-    "every identifier in use has an event",
+    "every identifier in use has an event or a map's row",
     "both ends of a link are in use",
     "every event's identifiers are in use",
+    "the identifiers of every map's row are in use",
 )
-_TEMPORARY = ("changed_sightings", "changed_links", "pairs", "pairs_before", "identifiers_before")
+_TEMPORARY = (
+    "changed_sightings", "changed_links", "changed_map_rows", "changed_map_pairs", "changed_ids", "renames", "pairs",
+    "turned_links", "pairs_before", "identifiers_before",
+)  # fmt: skip
+_METHOD = "2"  # counted up when the same definition begins to give other rows
+_EVERYTHING = {"concerned": exp.true(), "wanted": exp.true()}
 
 
 def identity_graph_spec(project: Project, kind: str) -> StageSpec:
     """The stage that keeps the links of a kind of entity."""
     entity = project.entities[kind]
     schemas = {"cdp": project.schema_name, "kind": entity.schema_name}
-    definition = " ".join(identifier.type for identifier in entity.identifiers)
-    inputs = (f"{kind}/event_identifiers", f"{kind}/decisions")
+    definition = " ".join((_METHOD, *(identifier.type for identifier in entity.identifiers)))
+    inputs = tuple(f"{kind}/{name}" for name in ("event_identifiers", "identity_maps", "decisions"))
     return StageSpec(f"{kind}/identity_graph", kind, schemas, inputs, definition, None, INVARIANTS)
 
 
 def link_identifiers(
     connection: Connection, project: Project, kind: str, run: Run, *, days: Days | None = None, full: bool = False
 ) -> Facts:
-    """Brings links and identifiers up to date with the events that changed.
+    """Brings links and identifiers up to date with the events, rows of identity maps and decisions that changed.
 
     Args:
         connection: the warehouse.
@@ -61,7 +71,7 @@ def link_identifiers(
             _link_all(work, entity)
         else:
             _link_changed(work, entity, days)
-        _measure(work)
+        _measure(work, link_decided(work))
         _clear(work)
     return work.facts
 
@@ -81,35 +91,57 @@ def _priority(entity: Entity) -> exp.Expr:
 
 
 def _link_all(work: Work, entity: Entity) -> None:
-    everything = {"concerned": exp.true(), "wanted": exp.true()}
-    for table in ("sightings", "links", "identifiers"):
+    for table in ("sightings", "map_sightings", "links", "identifiers"):
         work.run(SQL[f"remove_all_{table}"])
-    work.run(SQL["add_sightings"], everything)
-    work.run(SQL["pairs"], everything)
-    work.run(SQL["add_links"], everything)
-    work.run(SQL["add_identifiers"], everything | {"priority": _priority(entity)})
+    for name in ("add_sightings", "add_map_sightings", "renames", "pairs", "add_links"):
+        work.run(SQL[name], _EVERYTHING)
+    work.run(SQL["add_identifiers"], _EVERYTHING | {"priority": _priority(entity)})
+    _add_map_links(work, exp.true())
+    count_renames(work)
     _ = work.number
 
 
 def _link_changed(work: Work, entity: Entity, days: Days | None) -> None:
-    first, final = (days.first, days.last) if days is not None else (date.max, date.max)
-    work.run(SQL["changed_sightings"], since=work.since, first_day=first, final_day=final)
-    work.run(SQL["changed_links"], since=work.since, first_day=first, final_day=final)
-    work.run(SQL["identifiers_before"])
-    work.run(SQL["pairs_before"])
-    for table in ("sightings", "links", "identifiers"):
+    _find_changed(work, days)
+    for table in ("sightings", "map_sightings", "links", "map_links", "identifiers"):
         work.run(SQL[f"remove_{table}"])
     concerned = {"concerned": _in("e.arrived_on", "arrived_on", "changed_sightings")}
     sighted = _in("(u.arrived_on, u.identifier_id)", "arrived_on, identifier_id", "changed_sightings")
     work.run(SQL["add_sightings"], concerned | {"wanted": sighted})
+    work.run(SQL["add_map_sightings"], {"wanted": _in("m.primary_id", "primary_id", "changed_map_rows")})
+    either = exp.union(
+        exp.select("identifier_id").from_("changed_links"), exp.select("identifier_id").from_("changed_ids")
+    )
+    work.run(SQL["renames"], {"concerned": exp.column("primary_id", table="s").isin(query=either)})
     work.run(SQL["pairs"], concerned)
     linked = _in("(p.arrived_on, p.identifier_id, p.other_id)", "arrived_on, identifier_id, other_id", "changed_links")
     work.run(SQL["add_links"], {"wanted": linked})
-    seen = _in("s.identifier_id", "identifier_id", "changed_sightings")
+    for name in ("turned_links", "remove_turned", "add_turned"):
+        work.run(SQL[name])
+    seen = _in("s.identifier_id", "identifier_id", "changed_ids")
     work.run(SQL["add_identifiers"], {"wanted": seen, "priority": _priority(entity)})
+    _add_map_links(work, _in("(s.primary_id, s.identifier_id)", "identifier_id, other_id", "changed_map_pairs"))
     work.run(SQL["touch_identifiers"])
     work.run(SQL["touch_links"])
+    count_renames(work)
     _ = work.number
+
+
+def _find_changed(work: Work, days: Days | None) -> None:
+    """What is to be worked out again, and what it was before."""
+    first, final = (days.first, days.last) if days is not None else (date.max, date.max)
+    work.run(SQL["changed_sightings"], since=work.since, first_day=first, final_day=final)
+    work.run(SQL["changed_links"], since=work.since, first_day=first, final_day=final)
+    work.run(SQL["changed_map_rows"], since=work.since)
+    if days is not None:
+        work.run(SQL["add_map_rows_of_days"], since=work.since, first_day=first, final_day=final)
+    for name in ("changed_map_pairs", "changed_ids", "identifiers_before", "pairs_before"):
+        work.run(SQL[name])
+
+
+def _add_map_links(work: Work, concerned: exp.Expr) -> None:
+    work.connection.open_days(day for (day,) in work.fetch(SQL["map_days"], {"concerned": concerned}))
+    work.run(SQL["add_map_links"], {"concerned": concerned})
 
 
 def _in(value: str, columns: str, table: str) -> exp.Expr:
@@ -118,16 +150,18 @@ def _in(value: str, columns: str, table: str) -> exp.Expr:
     return exp.In(this=exp.maybe_parse(value, dialect="postgres"), query=exp.Subquery(this=query))
 
 
-def _measure(work: Work) -> None:
+def _measure(work: Work, loose: int) -> None:
     everything = work.due is Due.ALL
     names = ("identifiers", "links_by_day", "identifiers_touched")
     work.measure(**dict(zip(names, work.fetch(SQL["figures"])[0], strict=True)))
     days = exp.true() if everything else _in("g.arrived_on", "arrived_on", "changed_sightings")
     for day, links in work.fetch(SQL["figures_by_day"], {"days": days}):
         work.facts.days[day] = {"links": links}
-    concerned = exp.true() if everything else _in("i.identifier_id", "identifier_id", "changed_sightings")
+    concerned = exp.true() if everything else _in("i.identifier_id", "identifier_id", "changed_ids")
     unseen = work.fetch(SQL["unseen_identifiers"], {"concerned": concerned})[0][0]
-    loose = work.fetch(SQL["loose_links"], {"days": days})[0][0]
-    work.facts.invariants["every identifier in use has an event"] = unseen
-    work.facts.invariants["both ends of a link are in use"] = loose
-    work.must_be_empty("every event's identifiers are in use", SQL["missing_identifiers"], since=work.since)
+    loose += work.fetch(SQL["loose_links"], {"days": days})[0][0]
+    if not everything:
+        loose += work.scalar(SQL["loose_map_links"])
+    work.facts.invariants |= {INVARIANTS[0]: unseen, INVARIANTS[1]: loose}
+    work.must_be_empty(INVARIANTS[2], SQL["missing_identifiers"], since=work.since)
+    work.must_be_empty(INVARIANTS[3], SQL["missing_map_identifiers"], since=work.since)

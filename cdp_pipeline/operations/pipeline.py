@@ -13,12 +13,14 @@ from cdp_pipeline.events.event_identifiers import event_identifiers_spec, identi
 from cdp_pipeline.events.landing import Days, Plan, plan_landing
 from cdp_pipeline.identity.entity_map import entity_map_spec, map_entities
 from cdp_pipeline.identity.identity_graph import identity_graph_spec, link_identifiers
+from cdp_pipeline.identity.identity_maps import identity_maps_spec, read_maps
 from cdp_pipeline.identity.stitched_events import stitch_events, stitched_events_spec
 from cdp_pipeline.warehouse.base import Connection
 from cdp_pipeline.warehouse.stage import Due, Facts, Run, StageSpec, what_is_due
 
 STAGES_OF_A_KIND: tuple[tuple[Callable[[Project, str], StageSpec], Callable[..., Facts]], ...] = (
     (event_identifiers_spec, identify_events),
+    (identity_maps_spec, read_maps),
     (identity_graph_spec, link_identifiers),
     (entity_map_spec, map_entities),
     (stitched_events_spec, stitch_events),

@@ -5,7 +5,7 @@ read its inputs (`cursor`), last changed its output (`changed_in`) and last wrot
 is due follows from numbers alone, and a process killed anywhere leaves a stage either done or due.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -53,6 +53,8 @@ class StageSpec:
         definition: a hash of what it works by; another one makes all of it due.
         marks: a query that counts rows which somebody marked by hand to be done again; if a table that it reads is not
             there, all is due.
+        look: of a stage that follows tables of the user's, which no stage writes: tells whether there is anything new
+            in them. Then that alone says whether the stage is due; the stage itself finds out what has changed.
     """
 
     asset: str
@@ -62,6 +64,7 @@ class StageSpec:
     definition: str = ""
     marks: Statement | None = None
     invariants: tuple[str, ...] = ()
+    look: Callable[[Connection], bool] | None = None
 
 
 @dataclass
@@ -146,6 +149,8 @@ class Work:
 
 def what_is_due(connection: Connection, spec: StageSpec) -> tuple[Due, int]:
     """What a stage has to do, and the number up to which it has read its inputs."""
+    if spec.look is not None:
+        return (Due.CHANGES if spec.look(connection) else Due.NOTHING), 0
     states = {asset: row for asset, *row in connection.fetch(SQL["states"].bind(spec.schemas))}
     if spec.asset not in states:
         return Due.ALL, 0

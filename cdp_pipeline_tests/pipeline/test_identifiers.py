@@ -3,7 +3,8 @@
 from datetime import date
 from typing import Any
 
-from cdp_pipeline.events.event_identifiers import BLOCKED_DEFAULTS, identify_events
+from cdp_pipeline.events.event_identifiers import identify_events
+from cdp_pipeline.events.identifier_values import BLOCKED_DEFAULTS
 from cdp_pipeline.events.landing import Days
 from cdp_pipeline.identity.identity_graph import link_identifiers
 from cdp_pipeline.warehouse.stage import Due

@@ -106,7 +106,7 @@ CASES = [
     ),
     Case(
         GRAPH,
-        "every identifier in use has an event",
+        "every identifier in use has an event or a map's row",
         "delete from kind.identifier_sightings as s",
         rows=2,
         within="identity_graph.add_identifiers",
@@ -122,6 +122,13 @@ CASES = [
         GRAPH,
         "every event's identifiers are in use",
         "delete from kind.identifier_values as v where v.value = 'c4'",
+    ),
+    Case(
+        GRAPH,
+        "the identifiers of every map's row are in use",
+        "insert into kind.identity_map_rows (map_number, primary_id, person_ids, updated_at, row_hash, changed_in) "
+        "select 0, cast('00000000-0000-4000-8000-000000000001' as uuid), cast(array[] as uuid[]), "
+        "timestamptz '2026-02-03 10:00:00+00', 'by hand', s.number from cdp.sequence as s",
     ),
     Case(MAP, "one owner for each identifier and moment", ONE_ROW_TWICE),
     Case(
