@@ -2,11 +2,11 @@
 
 What DESIGN.md leaves open is decided here:
 
-- A link between two identifiers of one type has the smaller identifier_id first. Two events may carry the same pair
-  in either order, and a pair is one link.
+- A link between two identifiers of one type has the smaller identifier_id first, unless an identity map renames one of
+  them to the other, and not the other to it: then the target. Two events may carry the same pair in either order, and a
+  pair is one link.
 - An adjacent pair that includes the anchor gives two rows, one of kind ``anchor`` and one of kind ``next``.
 - "Most important, then earliest seen" is the order by (priority, superseded, first_seen, identifier_id).
-- A link of an identity map has the target of a rename first; if two maps rename each to the other, the smaller id.
 """
 
 from collections import Counter
@@ -129,12 +129,13 @@ def links(
 ) -> dict[tuple[date, str, str, str], Link]:
     """Return the links by (day of arrival, identifier_id, other_id, kind)."""
     rows = list(rows)
+    renamed = renames(rows)
     sightings: dict[tuple[date, str, str, str], list[tuple[datetime, str]]] = {}
     for event in carriers:
         pairs = [("anchor", event.anchor_id, other) for other in event.identifier_ids[1:]]
         pairs += [("next", one, other) for one, other in pairwise(event.identifier_ids)]
         for link_kind, one, other in pairs:
-            first, second = sorted((one, other), key=lambda end: (identifiers[end].priority, end))
+            first, second = ends_in_order(one, other, identifiers, renamed)
             sighting = (event.event_time, event.event_id)
             sightings.setdefault((event.arrived_on, first, second, link_kind), []).append(sighting)
     found = {
@@ -144,7 +145,7 @@ def links(
     times: dict[tuple[date, str, str, str], list[datetime]] = {}
     for row in rows:
         for person in row.persons:
-            first, second = ends_in_order(row.primary.identifier_id, person.identifier_id, identifiers, renames(rows))
+            first, second = ends_in_order(row.primary.identifier_id, person.identifier_id, identifiers, renamed)
             times.setdefault((row.updated_at.date(), first, second, "map"), []).append(row.updated_at)
     return found | {key: Link(*key, min(seen), max(seen), 0, first_event_id=None) for key, seen in times.items()}
 

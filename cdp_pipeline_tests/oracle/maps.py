@@ -3,9 +3,8 @@
 What DESIGN.md leaves open is decided here:
 
 - Of several rows of one primary id the newest counts, whether it stands in the table now or stood there once (mirror).
-- A deleted row says nothing: not even that its primary id is in use. A row whose person ids are gone says that still,
-  if it linked somebody before.
-- A person id that is the primary id is no link.
+- A deleted row says nothing: not even that its primary id is in use. A row without person ids says that alone.
+- A person id that is the primary id is passed over.
 """
 
 from collections.abc import Iterable, Mapping
@@ -32,30 +31,20 @@ class RowInForce:
         return (self.primary.identifier_id, *(person.identifier_id for person in self.persons))
 
 
-@dataclass(frozen=True)
-class KnownRow:
-    """The newest row of a primary id that was ever read, and whether it links somebody or one before it did."""
-
-    row: MapRow
-    has_linked: bool
-
-
-Known = Mapping[tuple[int, str], KnownRow]
-"""What is known of each (number of the map, primary value)."""
+Known = Mapping[tuple[int, str], MapRow]
+"""The newest row that was ever read of each (number of the map, primary value)."""
 
 
 def read_maps(known: Known, tables: MapTables, kind: EntityKind) -> Known:
     """Return what is known after the maps' tables were read."""
-    later: dict[tuple[int, str], KnownRow] = {}
+    later: dict[tuple[int, str], MapRow] = {}
     for number, (rules, rows) in enumerate(zip(kind.maps, tables, strict=True)):
         if rules.mode == "mirror":
             later |= {place: row for place, row in known.items() if place[0] == number}
         for row in sorted(rows, key=lambda row: when(row, kind)):
             place = (number, row.primary)
-            before = later.get(place)
-            if before is None or when(row, kind) >= when(before.row, kind):
-                once = place in known and known[place].has_linked
-                later[place] = KnownRow(row, not row.deleted and (once or bool(linked(row, rules, kind))))
+            if place not in later or when(row, kind) >= when(later[place], kind):
+                later[place] = row
     return later
 
 
@@ -65,11 +54,11 @@ def rows_in_force(known: Known, kind: EntityKind) -> list[RowInForce]:
         RowInForce(
             number,
             Identifier(kind.maps[number].primary, primary),
-            linked(each.row, kind.maps[number], kind),
-            when(each.row, kind),
+            linked(row, kind.maps[number], kind),
+            when(row, kind),
         )
-        for (number, primary), each in sorted(known.items())
-        if each.has_linked
+        for (number, primary), row in sorted(known.items(), key=lambda item: item[0])
+        if not row.deleted
     ]
 
 
@@ -81,10 +70,9 @@ def when(row: MapRow, kind: EntityKind) -> datetime:
 def linked(row: MapRow, rules: MapRules, kind: EntityKind) -> tuple[Identifier, ...]:
     """Return the person ids that a row links, by importance."""
     given = sorted(row.persons, key=lambda person: kind.priority(person[0]))
-    persons = [Identifier(type_, value) for type_, value in given if value is not None]
-    if rules.resolve == "first":
-        persons = persons[:1]
-    return tuple(person for person in persons if person != Identifier(rules.primary, row.primary))
+    named = [Identifier(type_, value) for type_, value in given if value is not None]
+    persons = [person for person in named if person != Identifier(rules.primary, row.primary)]
+    return tuple(persons if rules.resolve == "all" else persons[:1])
 
 
 def renames(rows: Iterable[RowInForce]) -> AbstractSet[tuple[str, str]]:

@@ -80,7 +80,8 @@ class RandomMaps:
             for _ in range(self.rng.randint(0, 3)):
                 self._change(rules, rows)
             if rows and self.rng.random() < 0.3:
-                rows.remove(self.rng.choice(rows))
+                gone = self.rng.choice(rows).primary
+                rows[:] = [row for row in rows if row.primary != gone]
         return tuple(map(tuple, self.tables))
 
     def _change(self, rules: MapRules, rows: list[MapRow]) -> None:

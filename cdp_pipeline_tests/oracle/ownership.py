@@ -1,6 +1,8 @@
 """Whose an identifier is, and when; and what changes between two maps.
 
 An owner over time is a *timeline*: pieces that begin where the last one ended, the first one at the beginning of time.
+What DESIGN.md leaves open is decided here: of several log-ins at one moment only the one with the greatest event_id
+counts, before the first log-in too.
 """
 
 from collections.abc import Iterable, Mapping

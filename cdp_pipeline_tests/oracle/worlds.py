@@ -15,18 +15,29 @@ SHARED = EntityKind(
         "device": TypeRules(bridge=False, when_shared="last_login"),
     },
 )
-# Every limit there is, hubs from few neighbours on.
+# Every limit there is.
 CROWDED = EntityKind(
     "customer",
     ("crm", "email", "device", "cookie"),
     {
-        "crm": TypeRules(max_per_entity=2, max_links=3),
+        "crm": TypeRules(max_per_entity=2),
         "email": TypeRules(max_per_entity=1),
         "device": TypeRules(bridge=False, when_shared="nobody", max_per_entity=2),
-        "cookie": TypeRules(max_links=2, when_shared="last_login"),
+        "cookie": TypeRules(when_shared="last_login"),
     },
-    max_identifiers=6,
-    max_links=4,
+    max_identifiers=5,
+)
+# Few neighbours make a hub.
+HUBS = EntityKind(
+    "customer",
+    ("crm", "email", "device", "cookie"),
+    {
+        "crm": TypeRules(max_per_entity=1, max_links=3),
+        "email": TypeRules(max_per_entity=2, max_links=2),
+        "device": TypeRules(bridge=False, max_links=4),
+        "cookie": TypeRules(max_links=1),
+    },
+    max_links=3,
 )
 # Bring your own: two maps that rename, one that names persons.
 MAPPED = EntityKind(
@@ -46,9 +57,11 @@ VALUES = (("crm", 4), ("email", 5), ("device", 3), ("cookie", 6))
 SPARSE = (("crm", 6), ("email", 8), ("device", 5), ("cookie", 10))
 LIMITED_SHAPES = (
     Shape(cuts=6, values=VALUES, kind=SHARED),
-    Shape(cuts=6, values=SPARSE, kind=SHARED, decisions=0.5),
-    Shape(cuts=6, values=VALUES, kind=CROWDED, decisions=0.5),
-    Shape(cuts=8, days=6, rows=2, values=SPARSE, kind=CROWDED, decisions=0.3),
+    Shape(cuts=6, values=SPARSE, kind=SHARED, decisions=0.6),
+    Shape(cuts=6, values=VALUES, kind=CROWDED, decisions=0.6),
+    Shape(cuts=8, days=6, rows=2, values=SPARSE, kind=CROWDED, decisions=0.4),
+    Shape(cuts=6, values=SPARSE, kind=HUBS, decisions=0.3),
+    Shape(cuts=8, days=6, rows=2, values=SPARSE, kind=HUBS),
     Shape(cuts=6, values=VALUES, kind=MAPPED, maps=0.6),
-    Shape(cuts=6, rows=2, values=SPARSE, kind=MAPPED, decisions=0.5, maps=0.6),
+    Shape(cuts=6, rows=2, values=SPARSE, kind=MAPPED, decisions=0.6, maps=0.6),
 )
