@@ -1,4 +1,4 @@
-"""What landed, and which of it are events.
+"""What a run finds: landed rows, operators' decisions, rows of identity maps; and which landed rows are events.
 
 A world is what lies in the landing folder now; one row of it is a landed row that is valid. One event per event_id:
 of all its rows the least by (day of arrival, source, place) is the event, whatever the order in which they came, and
@@ -66,14 +66,51 @@ World = Mapping[LandingFile, tuple[Row, ...]]
 
 
 @dataclass(frozen=True)
+class Decision:
+    """What an operator decides (same, different, unstitch, quarantine, release), or takes back if it ``withdraws``."""
+
+    verdict: str
+    identifier_id: str
+    other_id: str | None = None
+    withdraws: bool = False
+
+    @property
+    def subject(self) -> tuple[str, frozenset[str]]:
+        """What the decision is about: of all about one subject the latest holds, and all are withdrawn at once."""
+        question = {"same": "one", "different": "one", "quarantine": "hub", "release": "hub"}.get(self.verdict, "links")
+        return (question, frozenset(filter(None, (self.identifier_id, self.other_id))))
+
+
+@dataclass(frozen=True)
+class MapRow:
+    """A row of an identity map's table: its primary value and the persons' values by type, None where it has none."""
+
+    primary: str
+    persons: tuple[tuple[str, str | None], ...]
+    updated_at: datetime | None = None
+    deleted: bool = False
+
+
+MapTables = tuple[tuple[MapRow, ...], ...]
+
+
+@dataclass(frozen=True)
 class Step:
-    """What one run lands: ``files`` as they are now, after all other files of the ``replaced`` days are gone.
+    """What one run finds: ``files`` as they are now, after all other files of the ``replaced`` days are gone.
 
     A plain run replaces no day: it lands new and changed files and takes nothing else away.
+
+    Attributes:
+        files: The files that are new or changed, or all of the replaced days.
+        replaced: The days that are replaced.
+        decisions: What operators decided and withdrew since the last run, in that order.
+        maps: The rows that each of the kind's identity maps holds now; None where they are as they were.
     """
 
     files: World
     replaced: frozenset[date] = field(default_factory=frozenset)
+    decisions: tuple[Decision, ...] = ()
+    maps: MapTables | None = None
 
     def __post_init__(self) -> None:
         """Refuse a step that contradicts itself."""
@@ -85,9 +122,9 @@ class Step:
                     raise ValueError(f"{row} does not lie in {file}")
 
 
-def land(files: World) -> Step:
-    """Return the step of a plain run: these files are new or changed."""
-    return Step(files)
+def land(files: World, *decisions: Decision, maps: MapTables | None = None) -> Step:
+    """Return the step of a plain run: these files are new or changed, this was decided, this is in the maps."""
+    return Step(files, decisions=decisions, maps=maps)
 
 
 def replace(days: Iterable[date], files: World) -> Step:

@@ -15,17 +15,18 @@ import json
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from dataclasses import replace as changed
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import TypeAlias, TypedDict
 
-from cdp_pipeline_tests.oracle.events import Identifier, LandingFile, Row, Step, h, land, replace
-from cdp_pipeline_tests.oracle.identity import EntityKind
+from cdp_pipeline_tests.oracle.events import Decision, Identifier, LandingFile, MapTables, Row, Step, h
+from cdp_pipeline_tests.oracle.kinds import EntityKind
+from cdp_pipeline_tests.oracle.operators import FIRST_DAY, RandomDecisions, RandomMaps
 
 CUSTOMER = EntityKind("customer", ("crm", "email", "cookie"))
-RULES = ("cookie", "email", "crm")
-FIRST_DAY = date(2026, 1, 5)
+RULES = ("cookie", "device", "email", "crm")
 
 
 class PlainRow(TypedDict):
@@ -44,10 +45,19 @@ Content: TypeAlias = dict[date, dict[str, list[PlainRow]]]
 
 @dataclass(frozen=True)
 class Cut:
-    """What one run finds. A replacing cut holds every day of an interval, and is run with ``--from/--to``."""
+    """What one run finds. A replacing cut holds every day of an interval, and is run with ``--from/--to``.
+
+    Attributes:
+        files: The files that are new or changed, or all of the days that are replaced.
+        replaces: Whether the days are replaced.
+        decisions: What operators decided and withdrew before the run.
+        maps: What the tables of the identity maps hold now; None where nobody changed them.
+    """
 
     files: Content
     replaces: bool = False
+    decisions: tuple[Decision, ...] = ()
+    maps: MapTables | None = None
 
     def __post_init__(self) -> None:
         """Refuse days that ``--from/--to`` cannot name."""
@@ -74,6 +84,9 @@ class Shape:
         late: The chance that a row is up to four days older than its day of arrival.
         only_grows: Whether files only come and grow. With ``known_id=0`` nothing that was true is ever withdrawn.
         sources: The sources; an id counts within its source.
+        decisions: The chance that operators decide or withdraw something before a run.
+        maps: The chance that the tables of the identity maps change before a run, if the kind has any.
+        kind: The kind of entity, with its limits.
     """
 
     cuts: int = 8
@@ -84,6 +97,9 @@ class Shape:
     late: float = 0.3
     only_grows: bool = False
     sources: tuple[str, ...] = ("shop", "web")
+    decisions: float = 0
+    maps: float = 0
+    kind: EntityKind = CUSTOMER
 
 
 class _Writer:
@@ -182,11 +198,18 @@ class _Writer:
 
 def random_history(rng: random.Random, shape: Shape | None = None) -> list[Cut]:
     """Return a random history."""
-    writer = _Writer(rng, shape or Shape())
+    shape = shape or Shape()
+    writer = _Writer(rng, shape)
+    decisions = RandomDecisions(rng, shape.values)
+    maps = RandomMaps(rng, shape.values, shape.kind)
     cuts = []
-    for _ in range(writer.shape.cuts):
+    for _ in range(shape.cuts):
         cut = writer.cut()
         writer.content = content_after(writer.content, cut)
+        if shape.decisions and rng.random() < shape.decisions:
+            cut = changed(cut, decisions=decisions.some())
+        if shape.maps and rng.random() < shape.maps:
+            cut = changed(cut, maps=maps.some())
         cuts.append(cut)
     return cuts
 
@@ -285,4 +308,4 @@ def _to_step(cut: Cut) -> Step:
         for day, sources in cut.files.items()
         for source, rows in sources.items()
     }
-    return replace(cut.files, files) if cut.replaces else land(files)
+    return Step(files, frozenset(cut.files if cut.replaces else ()), cut.decisions, cut.maps)

@@ -1,45 +1,50 @@
-"""Identifiers, anchors, links, components, and the changes of the map.
+"""Identifiers, anchors, links, and what is connected.
 
 What DESIGN.md leaves open is decided here:
 
-- A link between two identifiers of one type has the smaller identifier_id first. Two events may carry the same pair
-  in either order, and a pair is one link.
+- A link between two identifiers of one type has the smaller identifier_id first, unless an identity map renames one of
+  them to the other, and not the other to it: then the target. Two events may carry the same pair in either order, and a
+  pair is one link.
 - An adjacent pair that includes the anchor gives two rows, one of kind ``anchor`` and one of kind ``next``.
-- "Most important, then earliest seen" is the order by (priority, first_seen, identifier_id).
+- "Most important, then earliest seen" is the order by (priority, superseded, first_seen, identifier_id).
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from itertools import pairwise
 
 from cdp_pipeline_tests.oracle.events import Identifier, Row
-
-
-@dataclass(frozen=True)
-class EntityKind:
-    """A kind of entity and its identifier types, most important first."""
-
-    name: str
-    types: tuple[str, ...]
-
-    def priority(self, identifier_type: str) -> int:
-        """Return the importance of a type: 0 is the most important."""
-        return self.types.index(identifier_type)
+from cdp_pipeline_tests.oracle.kinds import EntityKind
+from cdp_pipeline_tests.oracle.maps import RowInForce, renames, superseded
 
 
 @dataclass(frozen=True)
 class IdentifierState:
-    """What the choice of keys and founders reads of an identifier."""
+    """What the choice of keys and founders reads of an identifier.
+
+    ``superseded`` counts the renames of identity maps that lead on from it to the id that stands for it.
+    """
 
     type: str
     priority: int
     first_seen: datetime
+    superseded: int = field(default=0, kw_only=True)
+
+    @property
+    def importance(self) -> tuple[int, int]:
+        """What "strictly more important" compares; the least is the most important."""
+        return (self.priority, self.superseded)
 
 
 @dataclass(frozen=True)
 class IdentifierInUse(IdentifierState):
-    """An identifier that at least one event carries. ``events`` counts an event once, however often it repeats it."""
+    """An identifier that an event or a row of an identity map carries.
+
+    ``events`` counts an event once, however often it repeats it; a row of a map is no event.
+    """
 
     value: str
     last_seen: datetime
@@ -72,16 +77,7 @@ class Link:
     first_seen: datetime
     last_seen: datetime
     events: int
-    first_event_id: str
-
-
-@dataclass(frozen=True)
-class EntityChange:
-    """An identifier that belongs to another entity than before; None stands for nobody (or not in use)."""
-
-    identifier_id: str
-    from_entity_id: str | None
-    to_entity_id: str | None
+    first_event_id: str | None
 
 
 def by_importance(identifiers: Iterable[Identifier], kind: EntityKind) -> list[Identifier]:
@@ -99,12 +95,21 @@ def event_identifiers(events: Mapping[str, Row], kind: EntityKind) -> dict[str, 
     return found
 
 
-def identifiers_in_use(events: Mapping[str, Row], kind: EntityKind) -> dict[str, IdentifierInUse]:
-    """Return the identifiers that the events carry, by identifier_id."""
+def identifiers_in_use(
+    events: Mapping[str, Row], rows: Iterable[RowInForce], kind: EntityKind
+) -> dict[str, IdentifierInUse]:
+    """Return the identifiers that events and rows of identity maps carry, by identifier_id."""
+    rows = list(rows)
     sightings: dict[Identifier, list[datetime]] = {}
-    for row in events.values():
-        for identifier in set(row.identifiers):
-            sightings.setdefault(identifier, []).append(row.time)
+    in_events: Counter[Identifier] = Counter()
+    for event in events.values():
+        in_events.update(set(event.identifiers))
+        for identifier in set(event.identifiers):
+            sightings.setdefault(identifier, []).append(event.time)
+    for row in rows:
+        for identifier in (row.primary, *row.persons):
+            sightings.setdefault(identifier, []).append(row.updated_at)
+    steps = superseded(rows)
     return {
         identifier.identifier_id: IdentifierInUse(
             identifier.type,
@@ -112,31 +117,53 @@ def identifiers_in_use(events: Mapping[str, Row], kind: EntityKind) -> dict[str,
             min(times),
             identifier.value,
             max(times),
-            len(times),
+            in_events[identifier],
+            superseded=steps.get(identifier.identifier_id, 0),
         )
         for identifier, times in sightings.items()
     }
 
 
 def links(
-    carriers: Iterable[EventIdentifiers], identifiers: Mapping[str, IdentifierState]
+    carriers: Iterable[EventIdentifiers], rows: Iterable[RowInForce], identifiers: Mapping[str, IdentifierState]
 ) -> dict[tuple[date, str, str, str], Link]:
     """Return the links by (day of arrival, identifier_id, other_id, kind)."""
+    rows = list(rows)
+    renamed = renames(rows)
     sightings: dict[tuple[date, str, str, str], list[tuple[datetime, str]]] = {}
     for event in carriers:
         pairs = [("anchor", event.anchor_id, other) for other in event.identifier_ids[1:]]
         pairs += [("next", one, other) for one, other in pairwise(event.identifier_ids)]
         for link_kind, one, other in pairs:
-            first, second = sorted((one, other), key=lambda end: (identifiers[end].priority, end))
+            first, second = ends_in_order(one, other, identifiers, renamed)
             sighting = (event.event_time, event.event_id)
             sightings.setdefault((event.arrived_on, first, second, link_kind), []).append(sighting)
-    return {
+    found = {
         key: Link(*key, min(seen)[0], max(seen)[0], len(seen), first_event_id=min(seen)[1])
         for key, seen in sightings.items()
     }
+    times: dict[tuple[date, str, str, str], list[datetime]] = {}
+    for row in rows:
+        for person in row.persons:
+            first, second = ends_in_order(row.primary.identifier_id, person.identifier_id, identifiers, renamed)
+            times.setdefault((row.updated_at.date(), first, second, "map"), []).append(row.updated_at)
+    return found | {key: Link(*key, min(seen), max(seen), 0, first_event_id=None) for key, seen in times.items()}
 
 
-def components(identifier_ids: Iterable[str], pairs: Iterable[tuple[str, str]]) -> list[set[str]]:
+def ends_in_order(
+    one: str, other: str, identifiers: Mapping[str, IdentifierState], renamed: AbstractSet[tuple[str, str]]
+) -> tuple[str, str]:
+    """Return the more important end of a link first; of one type the target of a rename, else the smaller id."""
+    targets = {target for target, origin in renamed if {target, origin} == {one, other}}
+
+    def order(end: str) -> tuple[int, bool, str]:
+        return (identifiers[end].priority, len(targets) == 1 and end not in targets, end)
+
+    first, second = sorted((one, other), key=order)
+    return first, second
+
+
+def components(identifier_ids: Iterable[str], pairs: Iterable[Iterable[str]]) -> list[set[str]]:
     """Return the connected components, identifiers without a link included, by plain union-find."""
     parent = {identifier_id: identifier_id for identifier_id in identifier_ids}
 
@@ -145,18 +172,10 @@ def components(identifier_ids: Iterable[str], pairs: Iterable[tuple[str, str]]) 
             identifier_id = parent[identifier_id]
         return identifier_id
 
-    for one, other in pairs:
+    for pair in pairs:
+        one, other = pair
         parent[root(one)] = root(other)
     groups: dict[str, set[str]] = {}
     for identifier_id in parent:
         groups.setdefault(root(identifier_id), set()).add(identifier_id)
     return list(groups.values())
-
-
-def entity_changes(old: Mapping[str, str], new: Mapping[str, str]) -> list[EntityChange]:
-    """Return the difference between two maps, one change per identifier, by identifier_id."""
-    return [
-        EntityChange(identifier_id, old.get(identifier_id), new.get(identifier_id))
-        for identifier_id in sorted(old.keys() | new.keys())
-        if old.get(identifier_id) != new.get(identifier_id)
-    ]

@@ -2,8 +2,9 @@
 
 What DESIGN.md leaves open is decided here:
 
-- "Most important, then earliest seen" is the order by (priority, first_seen, identifier_id), with first_seen as it is
-  now, not as it was when the last map was published.
+- "Most important, then earliest seen" is the order by (priority, superseded, first_seen, identifier_id), with
+  first_seen as it is now, not as it was when the last map was published. "More important" is by the first two alone.
+- An identifier in quarantine does not exist. "The last published map" is the groups, not the spans of time.
 - (a) The key moves to an identifier that exists now. An id that owned identifiers of which none is left is retired,
   and so is an id that was only redirected to one that is retired. An id that was only redirected takes the key that
   the other id has after (a), before (d).
@@ -35,7 +36,7 @@ class Entity:
 
 
 class Registry:
-    """Every entity id ever issued, and the last published map (identifier_id -> entity_id)."""
+    """Every entity id ever issued, and the last published groups (identifier_id -> entity_id)."""
 
     def __init__(self, kind: str) -> None:
         """Start with nothing issued and nothing published."""
@@ -46,22 +47,22 @@ class Registry:
     def publish(
         self,
         identifiers: Mapping[str, IdentifierState],
-        components: Iterable[AbstractSet[str]],
+        groups: Iterable[AbstractSet[str]],
         seq: int,
         only_touched: AbstractSet[str] | None,
     ) -> None:
-        """Give every group its id and publish the map.
+        """Give every group its id and publish the groups.
 
         Args:
-            identifiers: All identifiers that exist now.
-            components: All groups, as they are now.
+            identifiers: All identifiers that exist now: in use and not in quarantine.
+            groups: All groups, as they are now.
             seq: What ``issued_in`` of a new id will be; larger than at any publication before.
-            only_touched: The identifiers that appeared, vanished, or gained or lost a link since the last publication.
-                Only groups that hold one of them are solved, and only keys among them are looked at in (a); the rest
-                stays as published. None solves everything.
+            only_touched: The identifiers of the components that are worked out again, and those that exist no more.
+                Only groups that hold one of them are given an id, and only keys among them are looked at in (a); the
+                rest stays as published. None looks at everything.
         """
         lost = {entity.key_id for entity in self.entities.values() if entity.key_id} - identifiers.keys()
-        solved = list(components)
+        solved = list(groups)
         published = {}
         if only_touched is not None:
             lost &= only_touched
@@ -106,7 +107,7 @@ class Registry:
         """
         ranked = [
             (
-                identifiers[entity.key_id].priority,
+                identifiers[entity.key_id].importance,
                 self.map.get(entity.key_id) != entity.entity_id,
                 entity.issued_in,
                 entity.entity_id,
@@ -127,7 +128,7 @@ class Registry:
     def _move_key_up(self, entity: Entity, group: AbstractSet[str], identifiers: Mapping[str, IdentifierState]) -> None:
         """(d) Move the key to the group's first identifier if that is strictly more important."""
         best = first(group, identifiers)
-        if entity.key_id is None or identifiers[best].priority < identifiers[entity.key_id].priority:
+        if entity.key_id is None or identifiers[best].importance < identifiers[entity.key_id].importance:
             self._set_key(entity, best)
 
     def _set_key(self, entity: Entity, key_id: str | None) -> None:
@@ -137,8 +138,8 @@ class Registry:
 def first(identifier_ids: Iterable[str], identifiers: Mapping[str, IdentifierState]) -> str:
     """Return the most important, then earliest seen of some identifiers."""
 
-    def order(identifier_id: str) -> tuple[int, datetime, str]:
+    def order(identifier_id: str) -> tuple[tuple[int, int], datetime, str]:
         state = identifiers[identifier_id]
-        return (state.priority, state.first_seen, identifier_id)
+        return (state.importance, state.first_seen, identifier_id)
 
     return min(identifier_ids, key=order)

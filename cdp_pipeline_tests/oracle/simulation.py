@@ -1,123 +1,144 @@
 """A history of steps, and what must be true after each of them.
 
-Everything is calculated from the world as it lies there after the step; only the registry, with the last published
-map in it, is carried on from step to step.
+Everything is calculated from what lies there after the step; only the registry, with the last published groups in it,
+the last map and what was ever read of identity maps are carried on from step to step.
 """
 
 from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from datetime import date
 from decimal import Decimal
+from itertools import repeat
 
-from cdp_pipeline_tests.oracle.events import Row, Step, World, after, choose_events
-from cdp_pipeline_tests.oracle.identity import (
-    EntityChange,
-    EntityKind,
-    EventIdentifiers,
-    IdentifierInUse,
-    Link,
-    components,
-    entity_changes,
-    event_identifiers,
-    identifiers_in_use,
-    links,
-)
-from cdp_pipeline_tests.oracle.registry import Entity, Registry
+from cdp_pipeline_tests.oracle.events import Row, Step
+from cdp_pipeline_tests.oracle.hubs import neighbours_of
+from cdp_pipeline_tests.oracle.kinds import EntityKind
+from cdp_pipeline_tests.oracle.limits import Refused, connected, solve
+from cdp_pipeline_tests.oracle.ownership import Timeline, entity_changes, owner_at, timelines
+from cdp_pipeline_tests.oracle.registry import Registry
+from cdp_pipeline_tests.oracle.states import EntityFacts, Inputs, Observed, Quarantined, State, found, observe
+from cdp_pipeline_tests.oracle.touched import ALL_CAUSES, touched
+
+EVENTS, MAPS, ALL = "events", "maps", "all"
+"""How far a run comes: only events are landed; the identity maps are read too; all is published."""
 
 
 @dataclass(frozen=True)
-class EntityFacts:
-    """What the events of one entity add up to."""
+class Solution:
+    """Groups of the components, refused links, and who was looked at for it; None: everybody."""
 
-    events: int
-    amount: Decimal
-
-
-@dataclass(frozen=True)
-class State:
-    """What is published after a step.
-
-    Attributes:
-        events: The events, by event_id.
-        duplicates: The landed rows that are no event, by (day of arrival, source, place).
-        event_identifiers: The events with an identifier, by event_id.
-        identifiers: The identifiers in use, by identifier_id.
-        links: The links, by (day of arrival, identifier_id, other_id, kind).
-        groups: Which identifiers are one entity, whatever its id.
-        map: The owner of each identifier.
-        registry: The ids ever issued. ``issued_in`` is the number of the step, from 1.
-        redirects: For every id that is not current, the current one, or None if it is retired.
-        changes: What this step changed in the map.
-        stitched: The owner of each event; None if it carries no identifier.
-        facts: Count and sum of the events of each current entity.
-    """
-
-    events: Mapping[str, Row]
-    duplicates: tuple[Row, ...]
-    event_identifiers: Mapping[str, EventIdentifiers]
-    identifiers: Mapping[str, IdentifierInUse]
-    links: Mapping[tuple[date, str, str, str], Link]
-    groups: frozenset[frozenset[str]]
-    map: Mapping[str, str]
-    registry: Mapping[str, Entity]
-    redirects: Mapping[str, str | None]
-    changes: tuple[EntityChange, ...]
-    stitched: Mapping[str, str | None]
-    facts: Mapping[str, EntityFacts]
-
-    @property
-    def facts_by_group(self) -> dict[frozenset[str], EntityFacts]:
-        """The facts by the entity's identifiers: what does not depend on the cut, as ids do."""
-        return {group: self.facts[self.map[min(group)]] for group in self.groups}
+    groups: tuple[frozenset[str], ...]
+    refused: frozenset[Refused]
+    looked_at: AbstractSet[str] | None
 
 
-def simulate(history: Iterable[Step], kind: EntityKind, *, solve_only_touched: bool = False) -> list[State]:
-    """Return the state after each step of a history.
+def simulate(
+    history: Iterable[Step],
+    kind: EntityKind,
+    *,
+    causes: AbstractSet[str] | None = None,
+    reached: Iterable[str] | None = None,
+) -> list[State]:
+    """Return the state after each step of a history that publishes.
 
     Args:
-        history: What each run lands.
-        kind: The kind of entity, with its identifier types.
-        solve_only_touched: Give the registry the identifiers that a step touched, and no reason to look at others.
-            The states must be the same.
+        history: What each run finds.
+        kind: The kind of entity.
+        causes: Solve only the components that are touched for these causes; with `ALL_CAUSES` the states must be the
+            same. None solves all.
+        reached: How far each run comes; None stands for all the way.
     """
-    world: World = {}
+    inputs = Inputs()
     registry = Registry(kind.name)
     states: list[State] = []
-    pairs: set[tuple[str, str]] = set()
-    for seq, step in enumerate(history, start=1):
-        world = after(world, step)
-        events, duplicates = choose_events(world)
-        carriers = event_identifiers(events, kind)
-        identifiers = identifiers_in_use(events, kind)
-        all_links = links(carriers.values(), identifiers)
-
-        old_pairs, pairs = pairs, {(link.identifier_id, link.other_id) for link in all_links.values()}
-        groups = components(identifiers, pairs)
-        old_map = registry.map
-        touched = {end for pair in old_pairs ^ pairs for end in pair} | (old_map.keys() ^ identifiers.keys())
-        registry.publish(identifiers, groups, seq, touched if solve_only_touched else None)
-
-        stitched = {
-            event_id: registry.map[carriers[event_id].anchor_id] if event_id in carriers else None
-            for event_id in events
-        }
-        states.append(
-            State(
-                events=events,
-                duplicates=tuple(duplicates),
-                event_identifiers=carriers,
-                identifiers=identifiers,
-                links=all_links,
-                groups=frozenset(frozenset(group) for group in groups),
-                map=registry.map,
-                registry=dict(registry.entities),
-                redirects=registry.redirects(),
-                changes=tuple(entity_changes(old_map, registry.map)),
-                stitched=stitched,
-                facts=entity_facts(events, stitched),
-            )
-        )
+    for seq, (step, stop) in enumerate(zip(history, reached or repeat(ALL), strict=reached is not None), start=1):
+        inputs = found(inputs, step, kind, reads_maps=stop != EVENTS)
+        if stop == ALL:
+            states.append(publish(states[-1] if states else None, observe(inputs, kind), registry, seq, kind, causes))
     return states
+
+
+def simulate_touched(history: Iterable[Step], kind: EntityKind) -> list[State]:
+    """Return the states when only touched components are solved."""
+    return simulate(history, kind, causes=ALL_CAUSES)
+
+
+def publish(
+    before: State | None,
+    now: Observed,
+    registry: Registry,
+    seq: int,
+    kind: EntityKind,
+    causes: AbstractSet[str] | None,
+) -> State:
+    """Work out the state, and carry the registry on."""
+    components = connected(now.evidence)
+    solution = solve_components(before, now, components, kind, causes)
+    registry.publish(now.evidence.identifiers, solution.groups, seq, solution.looked_at)
+    owners = owners_now(before, now, registry.map, solution, kind)
+    stitched = {event_id: owner_of(now.anchors.get(event_id), row, owners) for event_id, row in now.events.items()}
+    neighbours = neighbours_of(now.links.values())
+    quarantined = {
+        identifier_id: Quarantined(
+            hub.links,
+            hub.threshold,
+            len({registry.map[i] for i in neighbours.get(identifier_id, ()) if i in registry.map}),
+        )
+        for identifier_id, hub in now.hubs.items()
+    }
+    return State(
+        **vars(now),
+        components={identifier_id: min(component) for component in components for identifier_id in component},
+        groups=frozenset(solution.groups),
+        refused=solution.refused,
+        map=registry.map,
+        registry=dict(registry.entities),
+        redirects=registry.redirects(),
+        owners=owners,
+        quarantined=quarantined,
+        changes=tuple(entity_changes(before.owners if before else {}, owners)),
+        stitched=stitched,
+        facts=entity_facts(now.events, stitched),
+    )
+
+
+def solve_components(
+    before: State | None,
+    now: Observed,
+    components: Iterable[AbstractSet[str]],
+    kind: EntityKind,
+    causes: AbstractSet[str] | None,
+) -> Solution:
+    """Return the groups of all components; those that nothing touches have the groups that they had."""
+    looked_at = None if before is None or causes is None else touched(before, now, causes)
+    groups: list[frozenset[str]] = []
+    refused: set[Refused] = set()
+    for component in components:
+        if before is None or looked_at is None or component & looked_at:
+            of_component, refusals = solve(component, now.evidence, kind)
+            groups += map(frozenset, of_component)
+            refused |= set(refusals)
+        else:
+            groups += [group for group in before.groups if group <= component]
+            refused |= {link for link in before.refused if link.ends <= component}
+    if looked_at is not None:
+        looked_at |= {i for component in components if component & looked_at for i in component}
+    return Solution(tuple(groups), frozenset(refused), looked_at)
+
+
+def owners_now(
+    before: State | None, now: Observed, groups: Mapping[str, str], solution: Solution, kind: EntityKind
+) -> dict[str, Timeline]:
+    """Return the owner over time of everybody; of those who were not looked at the owner as it was."""
+    owners = timelines(groups, solution.refused, now.event_identifiers.values(), now.anchors, now.evidence, kind)
+    if before is None or solution.looked_at is None:
+        return owners
+    return {i: owners[i] if i in solution.looked_at else before.owners[i] for i in owners}
+
+
+def owner_of(anchor_id: str | None, row: Row, owners: Mapping[str, Timeline]) -> str | None:
+    """Return whose an event is."""
+    return None if anchor_id is None else owner_at(owners[anchor_id], row.time)
 
 
 def entity_facts(events: Mapping[str, Row], stitched: Mapping[str, str | None]) -> dict[str, EntityFacts]:

@@ -11,7 +11,6 @@ import pytest
 
 from cdp_pipeline_tests.oracle.histories import (
     CUSTOMER,
-    FIRST_DAY,
     RULES,
     Content,
     Cut,
@@ -24,6 +23,7 @@ from cdp_pipeline_tests.oracle.histories import (
     to_history,
     write_cut,
 )
+from cdp_pipeline_tests.oracle.operators import FIRST_DAY
 from cdp_pipeline_tests.oracle.simulation import simulate
 
 SEEDS = range(100)

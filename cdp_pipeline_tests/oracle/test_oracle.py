@@ -7,7 +7,7 @@ assertion says which of them it was.
 import random
 from collections.abc import Iterator, Mapping
 from dataclasses import replace as changed
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import pairwise
 from typing import TypeVar
@@ -19,7 +19,10 @@ from cdp_pipeline_tests.oracle.events import Identifier, LandingFile, Row, Step,
 from cdp_pipeline_tests.oracle.histories import CUSTOMER, Shape, deliveries, final_content, random_history, to_history
 from cdp_pipeline_tests.oracle.identity import Link, components
 from cdp_pipeline_tests.oracle.registry import Registry
-from cdp_pipeline_tests.oracle.simulation import EntityFacts, State, simulate
+from cdp_pipeline_tests.oracle.simulation import simulate
+from cdp_pipeline_tests.oracle.states import EntityFacts, State
+from cdp_pipeline_tests.oracle.stories import SUNDAY, files_of, identifier, instead, key, owners, seen
+from cdp_pipeline_tests.oracle.touched import ALL_CAUSES
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -47,55 +50,6 @@ def seeds_from(first: int) -> Iterator[tuple[int, random.Random]]:
 def some_history(seed: int, rng: random.Random) -> list[Step]:
     """Return a random history in one of the worlds."""
     return to_history(random_history(rng, SHAPES[seed % len(SHAPES)]))
-
-
-# Stories. An event is a text such as "c1 e1": cookie 1 and e-mail 1; n is a number of the CRM. ---------------------
-
-TYPE_OF = {"n": "crm", "e": "email", "c": "cookie"}
-SUNDAY = date(2026, 2, 1)
-
-
-def identifier(name: str) -> Identifier:
-    """Return the identifier that a story calls by a name."""
-    return Identifier(TYPE_OF[name[0]], name)
-
-
-def key(name: str) -> str:
-    """Return the identifier_id of an identifier of a story."""
-    return identifier(name).identifier_id
-
-
-def files_of(day: int, *events: str) -> dict[LandingFile, tuple[Row, ...]]:
-    """Return the file of a day of a story; its events happen from midnight, an hour after each other."""
-    arrived = SUNDAY + timedelta(days=day)
-    rows = tuple(
-        Row(
-            source="web",
-            day=arrived,
-            place=("a.ndjson", line),
-            event_id=h("event", "web", f"{day}/{line}"),
-            time=datetime.combine(arrived, time(line), UTC),
-            identifiers=tuple(identifier(name) for name in names.split()),
-            amount=Decimal(1),
-        )
-        for line, names in enumerate(events)
-    )
-    return {LandingFile(arrived, "web", "a.ndjson"): rows}
-
-
-def seen(day: int, *events: str) -> Step:
-    """Land a day."""
-    return land(files_of(day, *events))
-
-
-def instead(day: int, *events: str) -> Step:
-    """Replace a day."""
-    return replace([SUNDAY + timedelta(days=day)], files_of(day, *events) if events else {})
-
-
-def owners(state: State, *names: str) -> list[str]:
-    """Return the entity_id of each identifier of a story."""
-    return [state.map[key(name)] for name in names]
 
 
 # Events --------------------------------------------------------------------------------------------------------------
@@ -194,7 +148,7 @@ def test_solving_only_touched_components_equals_solving_all(first_seed: int) -> 
     for seed, rng in seeds_from(first_seed):
         history = some_history(seed, rng)
         solved_all = simulate(history, CUSTOMER)
-        assert simulate(history, CUSTOMER, solve_only_touched=True) == solved_all, f"seed {seed}"
+        assert simulate(history, CUSTOMER, causes=ALL_CAUSES) == solved_all, f"seed {seed}"
         for before, state in zip([None, *solved_all], solved_all, strict=False):
             check_registry(before, state, f"seed {seed}")
 

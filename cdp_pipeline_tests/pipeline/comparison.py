@@ -7,9 +7,9 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, TypeAlias
 
-from cdp_pipeline_tests.oracle.identity import EntityKind
+from cdp_pipeline_tests.oracle.kinds import EntityKind
 from cdp_pipeline_tests.oracle.registry import Entity
-from cdp_pipeline_tests.oracle.simulation import EntityFacts, State
+from cdp_pipeline_tests.oracle.states import EntityFacts, State
 from cdp_pipeline_tests.pipeline.driver import Pipeline
 
 Registered: TypeAlias = tuple[str | None, str, int, int]
