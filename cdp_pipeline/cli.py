@@ -121,6 +121,31 @@ def profile(
     terminal.show_profile(found, as_json)
 
 
+@app.command()
+def explain(
+    first: Annotated[str, typer.Argument(metavar="[KIND/]TYPE:VALUE", help="Such as email:ann@example.org.")],
+    second: Annotated[
+        str | None, typer.Argument(metavar="[[KIND/]TYPE:VALUE]", help="Another one: why are they one, or not?")
+    ] = None,
+    project: ProjectFolder = HERE,
+    html: Annotated[
+        Path | None,
+        typer.Option("--html", metavar="FILE", help="Draw it too, in a file that needs nothing else."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show why an identifier is whose it is; or why two are one person, or are not, and what would part them."""
+    from cdp_pipeline.operations.explain_pair import explain_one_or_two
+    from cdp_pipeline.operations.session import open_for_reading
+    from cdp_pipeline.terminal import explanation
+    from cdp_pipeline.validation import load_valid_project
+
+    checked = load_valid_project(project)
+    with open_for_reading(checked, "cdp explain", terminal.tell_waiting) as connection:
+        found = explain_one_or_two(connection, checked, first, second)
+    explanation.show_explanation(found, as_json, html)
+
+
 def _day(moment: datetime | None) -> date | None:
     return None if moment is None else moment.date()
 

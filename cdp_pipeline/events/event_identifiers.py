@@ -17,7 +17,7 @@ from cdp_pipeline.config.model import Entity, IdentifierType, Project, Stitching
 from cdp_pipeline.errors import InvariantError, WarehouseError
 from cdp_pipeline.events.culprit import explain_failure
 from cdp_pipeline.events.landing import Days
-from cdp_pipeline.events.stitching_rules import bind_event, rule_condition
+from cdp_pipeline.events.stitching_rules import bind_event, normalised, rule_condition
 from cdp_pipeline.sql.json_paths import hoist_paths
 from cdp_pipeline.sql.statements import Statements, from_tree
 from cdp_pipeline.warehouse.base import Connection, type_class
@@ -198,12 +198,9 @@ def _ranked(source: exp.Select, number: int, priority: int) -> exp.Select:
 
 def _readings(priority: int, identifier: IdentifierType) -> exp.Expr:
     """What becomes of each distinct value of one type: normalised, judged, hashed."""
-    normalised: exp.Expr = exp.column("value", table="o")
-    steps = {"trim": "trim", "lower": "lower", "upper": "upper", "digits": "cdp_digits"}
-    for step in identifier.normalize:
-        normalised = exp.func(steps[step], normalised)
+    kept = normalised(identifier, exp.column("value", table="o"))
     name = exp.cast(exp.Literal.string(identifier.type), "text")
-    distinct = exp.select("o.value as raw", exp.alias_(normalised, "value")).distinct().from_("occurrences as o")
+    distinct = exp.select("o.value as raw", exp.alias_(kept, "value")).distinct().from_("occurrences as o")
     distinct = distinct.where(exp.column("priority", table="o").eq(priority), "o.value is not null")
     value = exp.column("value", table="d")
     folded = exp.func("lower", exp.func("trim", value.copy()))

@@ -2,9 +2,10 @@
 
 from sqlglot import exp
 
-from cdp_pipeline.config.model import StitchingRule
+from cdp_pipeline.config.model import IdentifierType, StitchingRule
 from cdp_pipeline.sql.expressions import bind_known, parse_expression
 
+_STEPS = {"trim": "trim", "lower": "lower", "upper": "upper", "digits": "cdp_digits"}
 EVENT_COLUMNS = {"id": "event_id", "source_id": "source_id", "type": "type", "version": "version",
                  "event_time": "event_time", "payload": "payload"}  # fmt: skip
 
@@ -45,6 +46,13 @@ def rule_condition(rule: StitchingRule) -> exp.Expr | None:
         where = where.this
     parts = [part.copy() for part in where.flatten()] if isinstance(where, exp.And) else [where]
     return guarded(exp.true(), [*([] if names is None else [names]), *parts])
+
+
+def normalised(identifier: IdentifierType, value: exp.Expr) -> exp.Expr:
+    """A raw value as it is kept: brought into one form by the steps that its type asks for."""
+    for step in identifier.normalize:
+        value = exp.func(_STEPS[step], value)
+    return value
 
 
 def guarded(tree: exp.Expr, conditions: list[exp.Expr]) -> exp.Expr:
