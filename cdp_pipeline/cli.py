@@ -130,17 +130,50 @@ def run(
 def profile(
     identifier: Annotated[str, typer.Argument(metavar="[KIND/]TYPE:VALUE", help="Such as email:ann@example.org.")],
     project: ProjectFolder = HERE,
+    as_of: Annotated[
+        str | None, typer.Option("--as-of", metavar="TIME", help="Whose it was at a day's beginning or a time (UTC).")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show who somebody is: identifiers, attributes, last events."""
+    """Show who somebody is: identifiers, attributes, last events; or who it was at a time of the past."""
+    from cdp_pipeline.operations.history import find_as_of, read_moment
     from cdp_pipeline.operations.profile import find_profile
     from cdp_pipeline.operations.session import open_for_reading
+    from cdp_pipeline.terminal import history
     from cdp_pipeline.validation import load_valid_project
 
     checked = load_valid_project(project)
+    moment = None if as_of is None else read_moment(as_of)
     with open_for_reading(checked, "cdp profile", terminal.tell_waiting) as connection:
-        found = find_profile(connection, checked, identifier)
-    terminal.show_profile(found, as_json)
+        if moment is not None:
+            history.show_as_of(find_as_of(connection, checked, identifier, moment), as_json)
+        else:
+            terminal.show_profile(find_profile(connection, checked, identifier), as_json)
+
+
+@app.command()
+def explain(
+    first: Annotated[str, typer.Argument(metavar="[KIND/]TYPE:VALUE", help="Such as email:ann@example.org.")],
+    second: Annotated[
+        str | None, typer.Argument(metavar="[[KIND/]TYPE:VALUE]", help="Another one: why are they one, or not?")
+    ] = None,
+    project: ProjectFolder = HERE,
+    html: Annotated[
+        Path | None,
+        typer.Option("--html", metavar="FILE", help="Draw it too, in a file that needs nothing else."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show why an identifier is whose it is; or why two are one person, or are not, and what would part them."""
+    from cdp_pipeline.operations.explain_pair import explain_one_or_two
+    from cdp_pipeline.operations.session import open_for_reading
+    from cdp_pipeline.terminal import explanation
+    from cdp_pipeline.validation import load_valid_project
+
+    checked = load_valid_project(project)
+    with open_for_reading(checked, "cdp explain", terminal.tell_waiting) as connection:
+        found = explain_one_or_two(connection, checked, first, second)
+    explanation.show_explanation(found, as_json, html)
 
 
 decide = typer.Typer(

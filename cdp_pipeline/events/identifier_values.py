@@ -15,6 +15,7 @@ from cdp_pipeline.warehouse.base import Connection
 
 BLOCKED_DEFAULTS = ("", "null", "undefined", "none", "nil", "nan", "n/a", "unknown", "anonymous", "-1", "0")
 ZERO_UUID = "^0{8}-?0{4}-?0{4}-?0{4}-?0{12}$"
+_STEPS = {"trim": "trim", "lower": "lower", "upper": "upper", "digits": "cdp_digits"}
 _WHOLE_NUMBER = "^-?[0-9]+$"
 
 
@@ -64,14 +65,18 @@ def readings(priority: int, identifier: IdentifierType) -> exp.Expr:
     return exp.insert(read.from_(_read(identifier, found).subquery("r")), "readings")
 
 
+def normalised(identifier: IdentifierType, value: exp.Expr) -> exp.Expr:
+    """A raw value as it is kept: brought into one form by the steps that its type asks for."""
+    for step in identifier.normalize:
+        value = exp.func(_STEPS[step], value)
+    return value
+
+
 def _read(identifier: IdentifierType, found: exp.Select) -> exp.Select:
     """Each distinct `value` of a query as `raw`; normalised, judged, hashed."""
-    normalised: exp.Expr = exp.column("value", table="o")
-    steps = {"trim": "trim", "lower": "lower", "upper": "upper", "digits": "cdp_digits"}
-    for step in identifier.normalize:
-        normalised = exp.func(steps[step], normalised)
+    kept = normalised(identifier, exp.column("value", table="o"))
     name = exp.cast(exp.Literal.string(identifier.type), "text")
-    distinct = exp.select("o.value as raw", exp.alias_(normalised, "value")).distinct().from_(found.subquery("o"))
+    distinct = exp.select("o.value as raw", exp.alias_(kept, "value")).distinct().from_(found.subquery("o"))
     value = exp.column("value", table="d")
     folded = exp.func("lower", exp.func("trim", value.copy()))
     blocked = [text.strip().lower() for text in identifier.blocked]

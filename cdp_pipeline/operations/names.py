@@ -1,10 +1,19 @@
 """How an identifier is named on the command line: `[KIND/]TYPE:VALUE`, split at the first colon."""
 
-from dataclasses import dataclass
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from uuid import UUID
 
 from cdp_pipeline.config.model import Project
 from cdp_pipeline.errors import UsageError
 
+_STEPS: dict[str, Callable[[str], str]] = {
+    "trim": lambda text: text.strip(" "),
+    "lower": str.lower,
+    "upper": str.upper,
+    "digits": lambda text: re.sub("[^0-9]", "", text),
+}
 ENTITY_ID = "entity_id"  # names an entity by any id it ever had
 
 
@@ -15,6 +24,22 @@ class Name:
     kind: str
     type: str
     value: str
+
+    @property
+    def entity_id(self) -> UUID | None:
+        """The entity id that was asked for; None: it is an identifier.
+
+        Raises:
+            UsageError: it cannot be an entity id.
+        """
+        if self.type != ENTITY_ID:
+            return None
+        try:
+            return UUID(self.value)
+        except ValueError as error:
+            raise UsageError(
+                f"`{self.value}` is no entity id: ids look like 0f54dcad-0e40-662d-3572-8ca04c7ea820."
+            ) from error
 
 
 def parse_names(project: Project, *texts: str) -> list[Name]:
@@ -47,13 +72,20 @@ def parse_names(project: Project, *texts: str) -> list[Name]:
     raise UsageError(f"No kind of entity has the types of identifier {together}. There is: {known}.")
 
 
-def parse_name(project: Project, text: str) -> Name:
-    """What a text names.
+def read_name(project: Project, text: str) -> Name:
+    """What a text names, its value brought into the form in which stitching keeps it.
 
     Raises:
         UsageError: it is no identifier, or there is no such kind or type.
     """
-    return parse_names(project, text)[0]
+    (name,) = parse_names(project, text)
+    if name.type == ENTITY_ID:
+        return name
+    entity = project.entities[name.kind]
+    value = name.value
+    for step in entity.identifiers[entity.priority(name.type)].normalize:
+        value = _STEPS[step](value)
+    return replace(name, value=value)
 
 
 def _split(text: str) -> tuple[str, str, str]:

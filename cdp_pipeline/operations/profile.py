@@ -1,7 +1,5 @@
 """One entity: who it is, what is known about it, what it did last."""
 
-import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -11,7 +9,7 @@ from sqlglot import exp
 
 from cdp_pipeline.config.model import Project
 from cdp_pipeline.errors import UsageError
-from cdp_pipeline.operations.names import ENTITY_ID, parse_name
+from cdp_pipeline.operations.names import Name, read_name
 from cdp_pipeline.operations.summary import SQL, Journey, journey_of, schemas_of
 from cdp_pipeline.sql.statements import from_tree
 from cdp_pipeline.warehouse.base import Connection
@@ -63,9 +61,8 @@ def find_profile(connection: Connection, project: Project, identifier: str) -> P
     Raises:
         UsageError: it names no known kind or type, or nobody is known by it.
     """
-    name = parse_name(project, identifier)
-    kind = name.kind
-    entity_id = _owner(connection, project, kind, name.type, name.value)
+    name = read_name(project, identifier)
+    kind, entity_id = name.kind, _owner(connection, project, name)
     schemas = schemas_of(project, kind)
     values = {"entity_id": entity_id}
     return Profile(
@@ -79,38 +76,19 @@ def find_profile(connection: Connection, project: Project, identifier: str) -> P
     )
 
 
-def _owner(connection: Connection, project: Project, kind: str, identifier_type: str, value: str) -> UUID:
-    schemas = schemas_of(project, kind)
-    if identifier_type == ENTITY_ID:
-        try:
-            rows = connection.fetch(SQL["follow_id"].bind(schemas), entity_id=str(UUID(value)))
-        except ValueError as error:
-            raise UsageError(
-                f"`{value}` is no entity id: ids look like 0f54dcad-0e40-662d-3572-8ca04c7ea820."
-            ) from error
+def _owner(connection: Connection, project: Project, name: Name) -> UUID:
+    schemas = schemas_of(project, name.kind)
+    if name.entity_id is not None:
+        rows = connection.fetch(SQL["follow_id"].bind(schemas), entity_id=str(name.entity_id))
     else:
-        given = {"identifier_type": identifier_type, "value": _normalised(project, kind, identifier_type, value)}
+        given = {"identifier_type": name.type, "value": name.value}
         rows = [(owner,) for _, owner in connection.fetch(SQL["owner"].bind(schemas), **given)]
     if not rows:
         raise UsageError(
-            f"Nobody is known by {identifier_type} {value}. Values are kept normalised (trimmed, lower case, digits "
+            f"Nobody is known by {name.type} {name.value}. Values are kept normalised (trimmed, lower case, digits "
             f"only, as project.yaml says); the table {schemas['kind']}.identifiers holds them."
         )
     return rows[0][0]  # type: ignore[no-any-return]
-
-
-def _normalised(project: Project, kind: str, identifier_type: str, value: str) -> str:
-    """The value as stitching would keep it."""
-    steps: dict[str, Callable[[str], str]] = {
-        "trim": lambda text: text.strip(" "),
-        "lower": str.lower,
-        "upper": str.upper,
-        "digits": lambda text: re.sub("[^0-9]", "", text),
-    }
-    entity = project.entities[kind]
-    for step in entity.identifiers[entity.priority(identifier_type)].normalize:
-        value = steps[step](value)
-    return value
 
 
 def _attributes(connection: Connection, project: Project, kind: str, entity_id: UUID) -> dict[str, Any] | None:

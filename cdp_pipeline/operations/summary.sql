@@ -37,10 +37,13 @@ order by count(distinct i.identifier_type) desc, max(i.last_seen) - min(i.first_
 limit 1
 
 -- name: owner
+-- Whose an identifier is; of one that is shared, who had it last.
 select i.identifier_id, m.entity_id
 from kind.identifiers as i
 join kind.entity_map as m on m.identifier_id = i.identifier_id and m.valid_to is null
 where i.identifier_id = cdp_hash('identifier', cast(:identifier_type as text), cast(:value as text))
+order by m.valid_from desc nulls last
+limit 1
 
 -- name: identifiers
 select i.identifier_type, i.value, i.first_seen, i.last_seen, i.events

@@ -3,7 +3,7 @@
 import json
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, is_dataclass
 from datetime import UTC, datetime
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from cdp_pipeline.operations.summary import Journey, Stretch
     from cdp_pipeline.starter import DemoData
 
+NUMBERS = {"events", "identifiers", "step", "number"}  # columns of numbers
 STORY_LINES = 12
 ENDLESS = 10_000  # columns: a line that no terminal shows is not broken
 
@@ -133,6 +134,27 @@ class _Lines:
 
 def _is_step(what: str) -> bool:
     return "__" in what or what in ("customer_events", "metrics", "health")
+
+
+def say(message: str) -> None:
+    """A sentence on standard output."""
+    _out().print(escape(message))
+
+
+def show_part(heading: str, sentences: Sequence[str], columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """A heading, sentences under it, and a table where there are columns; numbers stand to the right."""
+    out = _out()
+    out.print(f"[bold]{escape(heading)}[/]")
+    for sentence in sentences:
+        out.print(f"  {escape(sentence)}")
+    if not columns:
+        return
+    table = _table("")
+    for name in columns:
+        table.add_column(name, justify="right" if name in NUMBERS else "left")
+    for row in rows:
+        table.add_row(*(escape(cell) for cell in row))
+    out.print(table)
 
 
 def show_made(folder: Path, files: list[Path], as_json: bool) -> None:

@@ -1,0 +1,278 @@
+-- name: identifier_id
+select cdp_hash('identifier', cast(:identifier_type as text), cast(:value as text)) as identifier_id
+
+-- name: key_of_entity
+-- An entity id, current or not: its key today, and whose that is now.
+select e.key_id, g.entity_id
+from kind.entities as e
+left join kind.identifier_groups as g on g.identifier_id = e.key_id
+where e.entity_id = cast(:entity_id as uuid)
+
+-- name: identifiers
+select v.identifier_id, v.identifier_type, v.value, i.first_seen, i.last_seen, i.events, i.first_event_id, i.superseded,
+    g.component_id, g.entity_id
+from kind.identifier_values as v
+left join kind.identifiers as i on i.identifier_id = v.identifier_id
+left join kind.identifier_groups as g on g.identifier_id = v.identifier_id
+where v.identifier_id = any(:ids)
+
+-- name: quarantined
+select q.identifier_id, q.links, q.threshold, q.entities_it_would_join, q.other_priority, q.pinned
+from kind.quarantined_identifiers as q
+where q.identifier_id = any(:ids)
+
+-- name: decisions
+-- What operators decided and did not take back: of each subject the latest holds.
+select d.decision_id, d.verdict, d.identifier_id, d.other_id, d.by, d.why, d.at, d.withdrawn_by, d.withdrawn_at
+from kind.decisions as d
+where d.withdrawn_at is null
+order by d.decision_id
+
+-- name: decisions_about
+select d.decision_id, d.verdict, d.identifier_id, d.other_id, d.by, d.why, d.at, d.withdrawn_by, d.withdrawn_at
+from kind.decisions as d
+where d.identifier_id = :id or d.other_id = :id
+order by d.decision_id
+
+-- name: neighbours
+-- The other ends of an identifier's links, the last seen first.
+select n.other_id, max(n.last_seen) as last_seen
+from (
+    select g.other_id, g.last_seen from kind.identity_graph as g where g.identifier_id = :id and g.kind <> 'same'
+    union all
+    select g.identifier_id, g.last_seen from kind.identity_graph as g where g.other_id = :id and g.kind <> 'same'
+) as n
+group by n.other_id
+order by 2 desc, 1
+limit :most
+
+-- name: neighbour_types
+-- With how many identifiers of each type an identifier is linked.
+select i.identifier_type, count(*) as links
+from (
+    select g.other_id from kind.identity_graph as g where g.identifier_id = :id and g.kind <> 'same'
+    union
+    select g.identifier_id from kind.identity_graph as g where g.other_id = :id and g.kind <> 'same'
+) as n
+join kind.identifiers as i on i.identifier_id = n.other_id
+group by i.identifier_type, i.priority
+order by i.priority
+
+-- name: links_around
+-- Links of some identifiers, the last seen first.
+select n.identifier_id, n.other_id, max(n.last_seen) as last_seen
+from (
+    select g.identifier_id, g.other_id, g.last_seen from kind.identity_graph as g
+    where g.identifier_id = any(:ids) and g.kind <> 'same'
+    union all
+    select g.identifier_id, g.other_id, g.last_seen from kind.identity_graph as g
+    where g.other_id = any(:ids) and g.kind <> 'same'
+) as n
+group by n.identifier_id, n.other_id
+order by 3 desc, 1, 2
+limit :most
+
+-- name: evidence
+-- What is known of links: a row for each kind of evidence, with the first and the latest of the events that are kept.
+select g.identifier_id, g.other_id, g.kind, min(g.first_seen) as first_seen, max(g.last_seen) as last_seen,
+    cast(sum(g.events) as bigint) as events,
+    cdp_first(g.first_event_id, g.first_seen, g.first_event_id) as first_event_id,
+    cdp_last(g.first_event_id, g.last_seen, g.first_event_id) as last_event_id
+from kind.identity_graph as g
+where g.identifier_id = any(:ids) and g.other_id = any(:others) and g.kind <> 'same'
+group by g.identifier_id, g.other_id, g.kind
+
+-- name: map_rows
+select m.map_number, m.primary_id, m.person_ids, m.updated_at
+from kind.identity_map_rows as m
+where m.primary_id = any(:ids)
+order by m.map_number, m.primary_id
+
+-- name: refusals
+select r.identifier_id, r.other_id, r.reason, r.effect, r.detail, r.other_id as gives_way
+from kind.refused_links as r
+where r.identifier_id = any(:ids) and r.other_id = any(:others)
+
+-- name: refused_of_components
+select r.identifier_id, r.other_id from kind.refused_links as r where r.component_id = any(:components)
+
+-- name: events
+select e.event_id, e.source_id, e.source_event_id, e.type, e.event_time
+from cdp.customer_events as e
+where e.event_id = any(:ids)
+
+-- name: members_of_components
+-- The identifiers of whole components, the most important first.
+select cast(i.identifier_id as text) as identifier_id
+from kind.identifier_groups as g
+join kind.identifiers as i on i.identifier_id = g.identifier_id
+where g.component_id = any(:components)
+order by i.priority, i.superseded, i.first_seen, i.identifier_id
+
+-- name: links_of_components
+select cast(l.identifier_id as text) as identifier_id, cast(l.other_id as text) as other_id,
+    cast(sum(l.events) as bigint) as events
+from kind.identity_graph as l
+join kind.identifier_groups as g on g.identifier_id = l.identifier_id
+join kind.identifier_groups as h on h.identifier_id = l.other_id
+where g.component_id = any(:components) and h.component_id = any(:components) and l.kind <> 'same'
+group by l.identifier_id, l.other_id
+
+-- name: members_of_entity
+select cast(i.identifier_id as text) as identifier_id
+from kind.identifier_groups as g
+join kind.identifiers as i on i.identifier_id = g.identifier_id
+where g.entity_id = :entity_id
+order by i.priority, i.superseded, i.first_seen, i.identifier_id
+
+-- name: links_of_entity
+select cast(l.identifier_id as text) as identifier_id, cast(l.other_id as text) as other_id,
+    cast(sum(l.events) as bigint) as events
+from kind.identity_graph as l
+join kind.identifier_groups as g on g.identifier_id = l.identifier_id
+join kind.identifier_groups as h on h.identifier_id = l.other_id
+where g.entity_id = :entity_id and h.entity_id = :entity_id and l.kind <> 'same'
+group by l.identifier_id, l.other_id
+
+-- name: hubs_of_component
+-- Identifiers in quarantine that are linked with a component.
+select distinct q.identifier_id
+from kind.quarantined_identifiers as q
+join (
+    select l.identifier_id as hub_id, l.other_id as member_id from kind.identity_graph as l
+    union all
+    select l.other_id as hub_id, l.identifier_id as member_id from kind.identity_graph as l
+) as n on n.hub_id = q.identifier_id
+join kind.identifier_groups as g on g.identifier_id = n.member_id
+where g.component_id = :component_id
+
+-- name: links_of_hubs
+-- Their links with components and among each other.
+select cast(l.identifier_id as text) as identifier_id, cast(l.other_id as text) as other_id,
+    cast(sum(l.events) as bigint) as events
+from kind.identity_graph as l
+left join kind.identifier_groups as g on g.identifier_id = l.identifier_id
+left join kind.identifier_groups as h on h.identifier_id = l.other_id
+where (l.identifier_id = any(:hubs) or l.other_id = any(:hubs))
+    and (l.identifier_id = any(:hubs) or g.component_id = any(:components))
+    and (l.other_id = any(:hubs) or h.component_id = any(:components))
+    and l.kind <> 'same'
+group by l.identifier_id, l.other_id
+
+-- name: component_between
+-- A component that hubs of both sides are linked with.
+select a.component_id
+from (
+    select distinct g.component_id
+    from (
+        select l.other_id as member_id from kind.identity_graph as l where l.identifier_id = any(:hubs)
+        union all
+        select l.identifier_id as member_id from kind.identity_graph as l where l.other_id = any(:hubs)
+    ) as n
+    join kind.identifier_groups as g on g.identifier_id = n.member_id
+) as a
+join (
+    select distinct g.component_id
+    from (
+        select l.other_id as member_id from kind.identity_graph as l where l.identifier_id = any(:other_hubs)
+        union all
+        select l.identifier_id as member_id from kind.identity_graph as l where l.other_id = any(:other_hubs)
+    ) as n
+    join kind.identifier_groups as g on g.identifier_id = n.member_id
+) as b on b.component_id = a.component_id
+order by 1
+limit 1
+
+-- name: spans
+select m.valid_from, m.valid_to, m.entity_id, m.recorded_from
+from kind.entity_map as m
+where m.identifier_id = :id
+order by m.valid_from nulls first
+
+-- name: entity
+-- An entity with its key, and how many identifiers its group has.
+select e.entity_id, e.key_id, e.founder_id,
+    (select count(*) from kind.identifier_groups as g where g.entity_id = e.entity_id) as identifiers
+from kind.entities as e
+where e.entity_id = any(:ids)
+
+-- name: keys_of_entity
+-- The ids whose key is an identifier of this entity: its own, and those that redirect to it.
+select e.entity_id, e.key_id
+from kind.entities as e
+join kind.identifier_groups as g on g.identifier_id = e.key_id
+join kind.identifiers as i on i.identifier_id = e.key_id
+where g.entity_id = :entity_id
+order by i.priority, i.superseded, case when e.entity_id = :entity_id then 0 else 1 end, e.issued_in, e.entity_id
+
+-- name: anchored_events
+-- How many events each identifier of an entity's group anchors.
+select cast(s.anchor_id as text) as anchor_id, count(*) as events
+from kind.stitched_events as s
+join kind.identifier_groups as g on g.identifier_id = s.anchor_id
+where g.entity_id = :entity_id
+group by s.anchor_id
+
+-- name: anchored_by
+select count(*) from kind.stitched_events as s where s.anchor_id = :id
+
+-- name: changes
+select c.changed_at, c.kind, c.reason, c.run, c.from_entity_id, c.to_entity_id, c.valid_from, c.valid_to,
+    c.trigger_event_id
+from kind.entity_changes as c
+where c.identifier_id = :id
+order by c.change_id desc
+limit :most
+
+-- name: log_ins
+-- Events that hold a shared identifier beside a more important one that anchors them, the latest first.
+select s.event_time, s.event_id, t.anchor_id, t.entity_id
+from kind.shared_sightings as s
+join kind.stitched_events as t on t.event_id = s.event_id
+join kind.identifiers as a on a.identifier_id = t.anchor_id
+where s.identifier_id = :id and a.priority < :priority
+order by s.event_time desc, s.event_id desc
+limit :most
+
+-- name: group_counts
+-- How many identifiers of each type a group has.
+select g.entity_id, i.identifier_type, count(*) as identifiers
+from kind.identifier_groups as g
+join kind.identifiers as i on i.identifier_id = g.identifier_id
+where g.entity_id = any(:entities)
+group by g.entity_id, i.identifier_type
+
+-- name: members_of_type
+select g.entity_id, i.identifier_id
+from kind.identifier_groups as g
+join kind.identifiers as i on i.identifier_id = g.identifier_id
+where g.entity_id = any(:entities) and i.identifier_type = :identifier_type
+order by i.priority, i.superseded, i.first_seen, i.identifier_id
+limit :most
+
+-- name: entities_of
+select g.identifier_id, g.entity_id from kind.identifier_groups as g where g.identifier_id = any(:ids)
+
+
+-- name: conflicts
+-- The refused links by which an identifier is shared.
+select count(*) from kind.refused_links as r where r.other_id = :id and r.effect = 'conflict'
+
+-- name: refused_neighbours
+select n.end_id
+from (
+    select r.other_id as end_id from kind.refused_links as r where r.identifier_id = :id
+    union
+    select r.identifier_id as end_id from kind.refused_links as r where r.other_id = :id
+) as n
+order by 1
+limit :most
+
+-- name: pairs_among
+-- The links between some identifiers.
+select distinct g.identifier_id, g.other_id
+from kind.identity_graph as g
+where g.identifier_id = any(:ids) and g.other_id = any(:ids) and g.kind <> 'same'
+
+-- name: size_of_components
+select count(*) from kind.identifier_groups as g where g.component_id = any(:components)
