@@ -174,7 +174,8 @@ def plan_changes(session: Session) -> PlanReport:
     """
     connection, project = session.connection, session.project
     landing = plan_landing(connection, project, session.run, None)
-    rehearsals = [_Rehearsal(session, kind) for kind in project.entities]
+    steps = _Steps(len(project.entities) * len(STAGES_OF_A_KIND))
+    rehearsals = [_Rehearsal(session, kind, steps) for kind in project.entities]
     for rehearsal in rehearsals:
         rehearsal.identity()
     # Last, for a server's readers wait for whoever makes the table of profiles again.
@@ -195,11 +196,25 @@ def _kinds_without_definition(session: Session) -> list[str]:
     return sorted(known - {"cdp", *session.project.entities})
 
 
+class _Steps:
+    """Tells how many stages of how many are done."""
+
+    def __init__(self, total: int) -> None:
+        self._done = 0
+        self._total = total
+
+    def tell(self, asset: str, *, done: bool) -> None:
+        """Tells that a stage begins, or that it is done."""
+        self._done += done
+        report(asset.replace("/", "__"), self._done, self._total)
+
+
 class _Rehearsal:
     """The stages of one kind, and what they change."""
 
-    def __init__(self, session: Session, kind: str) -> None:
+    def __init__(self, session: Session, kind: str, steps: _Steps) -> None:
         self._session = session
+        self._steps = steps
         self._connection: Connection = session.connection
         self._kind = kind
         self._entity = session.project.entities[kind]
@@ -247,10 +262,10 @@ class _Rehearsal:
 
     def _stage(self, number: int, spec: StageSpec) -> None:
         due, why = why_due(self._connection, spec)
-        report(spec.asset.replace("/", "__"), number, len(STAGES_OF_A_KIND))
+        self._steps.tell(spec.asset, done=False)
         work = STAGES_OF_A_KIND[number][1]
         facts = work(self._connection, self._session.project, self._kind, self._session.run)
-        report(spec.asset.replace("/", "__"), number + 1, len(STAGES_OF_A_KIND))
+        self._steps.tell(spec.asset, done=True)
         if due is not Due.NOTHING:
             self._stages.append(StagePlan(spec.asset, facts.due.value, why))
 

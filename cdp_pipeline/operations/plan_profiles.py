@@ -136,7 +136,7 @@ class _Comparison:
             *(_count_where(exp.and_(_both(), each)) for each in differing[1:]),
         ]
         before, after, added, removed, changed, *of_columns = self._fetch("plan.profiles", self._from(figures))[0]
-        come = [name for name in self._now if name not in self._kept]
+        come = [name for name in self._now if name not in self._kept and name not in _OWN]
         go = [name for name in self._kept if name not in self._now]
         attributes = [
             self._attribute(name, count)
@@ -179,7 +179,7 @@ class _Comparison:
         return before, after
 
     def _type_changed(self, name: str) -> bool:
-        return self._kept.get(name) != self._now.get(name)
+        return name in self._kept and self._kept[name] != self._now[name]
 
     def _is_number(self, name: str) -> bool:
         dialect = self._connection.dialect

@@ -1,7 +1,7 @@
 """A plan in words: the same lines on a terminal and in Dagster's UI."""
 
 from collections.abc import Callable
-from datetime import datetime
+from decimal import Decimal
 from typing import Any, NamedTuple
 
 from cdp_pipeline.operations.plan import KindPlan, NewEntity, PlanReport, Value
@@ -23,6 +23,11 @@ class Line(NamedTuple):
 def shown_as_it_is(value: Value) -> str:
     """An identifier as `type:value`."""
     return f"{value.type}:{value.value}"
+
+
+def shown_by_its_id(value: Value) -> str:
+    """An identifier without its value, for what others may read: its type and the beginning of its identifier_id."""
+    return f"{value.type} {str(value.identifier_id)[:8]}…"
 
 
 def notes_of(report: PlanReport) -> list[str]:
@@ -89,7 +94,7 @@ def stages_of(plan: KindPlan) -> list[str]:
 
 def columns_of(plan: KindPlan) -> list[str]:
     """The columns that come and go."""
-    told = (("New columns", plan.profiles.columns_added), ("Columns that go", plan.profiles.columns_removed))
+    told = (("Columns that come", plan.profiles.columns_added), ("Columns that go", plan.profiles.columns_removed))
     return [f"{what}: {', '.join(names)}" for what, names in told if names]
 
 
@@ -115,6 +120,4 @@ def attribute_in_words(attribute: AttributePlan, *, name_person: bool) -> tuple[
 def _plain(value: Any) -> str:
     if value is None:
         return ""
-    if isinstance(value, datetime):
-        return value.isoformat(" ", "seconds")
-    return f"{value:,.15g}" if isinstance(value, float) else str(value)
+    return f"{Decimal(str(value)).normalize():,f}" if isinstance(value, float | int | Decimal) else str(value)

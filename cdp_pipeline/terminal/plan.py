@@ -1,5 +1,7 @@
 """How `cdp plan` tells what the edited project would change."""
 
+from collections.abc import Sequence
+
 from rich.console import Console
 from rich.markup import escape
 
@@ -39,24 +41,15 @@ def show_plan(report: PlanReport, as_json: bool) -> None:
 def _show_kind(out: Console, plan: KindPlan) -> None:
     out.print(f"[bold]{plan.kind}[/]")
     _show_stages(out, plan)
-    table = _table("What would change")
-    for name in ("", "now", "then", "of these"):
-        table.add_column(name, justify="right" if name in ("now", "then") else "left")
-    for line in figures_of(plan):
-        table.add_row(*line)
-    out.print(table)
+    _show_table(out, "What would change", ("", ">now", ">then", "of these"), figures_of(plan))
     for reason in plan.gate.reasons:
         out.print(f"[red]The publication gate would hold it back:[/] {escape(reason)}")
     _show_values(out, plan)
-    for columns in columns_of(plan):
-        out.print(f"  {columns}")
-    if plan.profiles.attributes:
-        table = _table("Attributes that would change")
-        for name in ("attribute", "profiles", "sum now", "sum then", "largest change"):
-            table.add_column(name, justify="left" if name in ("attribute", "largest change") else "right")
-        for attribute in plan.profiles.attributes:
-            table.add_row(*map(escape, attribute_in_words(attribute, name_person=True)))
-        out.print(table)
+    for line in columns_of(plan):
+        out.print(f"  {line}")
+    attributes = [attribute_in_words(each, name_person=True) for each in plan.profiles.attributes]
+    columns = ("attribute", ">profiles", ">sum now", ">sum then", "largest change")
+    _show_table(out, "Attributes that would change", columns, attributes)
 
 
 def _show_stages(out: Console, plan: KindPlan) -> None:
@@ -70,20 +63,26 @@ def _show_values(out: Console, plan: KindPlan) -> None:
         ("Values that would go into quarantine", "people", plan.quarantine.values_entered),
     )
     for title, counted, values in told:
-        if values:
-            table = _table(title)
-            table.add_column("value")
-            table.add_column(counted, justify="right")
-            for value in values:
-                table.add_row(escape(shown_as_it_is(value)), f"{value.count:,}")
-            out.print(table)
+        _show_table(
+            out, title, ("value", f">{counted}"), [(shown_as_it_is(each), f"{each.count:,}") for each in values]
+        )
     if plan.quarantine.values_released:
         released = ", ".join(map(shown_as_it_is, plan.quarantine.values_released))
         out.print(f"  Values that would leave quarantine: {escape(released)}")
-    if plan.biggest:
-        table = _table("The biggest people that were not there like that")
-        for name in ("identifiers", "now", "people in it", "some of its identifiers"):
-            table.add_column(name, justify="left" if name.startswith("some") else "right")
-        for entity in plan.biggest:
-            table.add_row(*map(escape, entity_in_words(entity, shown_as_it_is)))
-        out.print(table)
+    people = [entity_in_words(entity, shown_as_it_is) for entity in plan.biggest]
+    columns = (">identifiers", ">now", ">people in it", "some of its identifiers")
+    _show_table(out, "The biggest people that were not there like that", columns, people)
+
+
+def _show_table(out: Console, title: str, columns: Sequence[str], rows: Sequence[tuple[str, ...]]) -> None:
+    """A table, if it has rows; the name of a column of figures begins with `>`."""
+    if not rows:
+        return
+    # Not the table's own title, which is broken where the table is narrow.
+    out.print(title, style="italic")
+    table = _table("")
+    for column in columns:
+        table.add_column(column.removeprefix(">"), justify="right" if column.startswith(">") else "left")
+    for row in rows:
+        table.add_row(*map(escape, row))
+    out.print(table)
