@@ -127,6 +127,25 @@ def run(
 
 
 @app.command()
+def plan(project: ProjectFolder = HERE, as_json: AsJson = False) -> None:
+    """Tell what the edited project would change in what is published, without changing anything."""
+    from cdp_pipeline.operations.plan import plan_changes
+    from cdp_pipeline.operations.session import open_rehearsal
+    from cdp_pipeline.progress import listening
+    from cdp_pipeline.terminal.plan import show_plan
+    from cdp_pipeline.validation import load_valid_project
+
+    checked = load_valid_project(project)
+    with (
+        terminal.progress(as_json) as listener,
+        listening(listener),
+        open_rehearsal(checked, "cdp plan", terminal.tell_waiting) as session,
+    ):
+        report = plan_changes(session)
+    show_plan(report, as_json)
+
+
+@app.command()
 def profile(
     identifier: Annotated[str, typer.Argument(metavar="[KIND/]TYPE:VALUE", help="Such as email:ann@example.org.")],
     project: ProjectFolder = HERE,

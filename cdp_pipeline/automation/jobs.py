@@ -1,9 +1,10 @@
-"""The jobs: `run_all`, all that is out of date; `rebuild`, all that comes after `customer_events`, calculated again."""
+"""The jobs: `run_all`, all that is out of date; `rebuild`, all after `customer_events`, calculated again; `plan`."""
 
 from typing import Any
 
 import dagster as dg
 
+from cdp_pipeline.automation.plan import build_plan_job
 from cdp_pipeline.config.model import Project
 from cdp_pipeline.events.assets import EVENTS
 
@@ -47,4 +48,5 @@ def build_jobs(project: Project) -> list[Any]:
             description="Calculate again all that comes after customer_events. The registry of ids, the last published "
             "map and the landed events are kept.",
         ),
+        build_plan_job(project),
     ]

@@ -16,9 +16,10 @@ from typing import Any
 import dagster as dg
 
 from cdp_pipeline.config.model import Project
-from cdp_pipeline.operations.session import Session, open_session
+from cdp_pipeline.operations.session import Session, open_rehearsal, open_session
 from cdp_pipeline.warehouse.lock import Holder
 
+PLAN = "plan"  # the job whose runs only rehearse
 PROCESS_TAG = "cdp/process"
 HOST_TAG = "cdp/host"
 RUN_TAG = "cdp/run"
@@ -102,9 +103,13 @@ def warehouse_resource(project: Project) -> dg.ResourceDefinition:
             if tell is not None:
                 tell(message)
 
-        with open_session(project, run.run_id, waiting, job=run.job_name) as session:
+        opened = open_rehearsal if run.job_name == PLAN else open_session
+        with opened(project, run.run_id, waiting, job=run.job_name) as session:
             for dead in fail_dead_runs(instance, project.warehouse_name):
                 log.warning("Run %s died without a word; it is marked as failed.", dead)
+            if run.job_name == PLAN:
+                yield session
+                return
             session.start(_days(run))
             try:
                 yield session

@@ -28,11 +28,12 @@ class Session:
         project: the project.
     """
 
-    def __init__(self, connection: Connection, project: Project, run: str, started_at: datetime) -> None:
+    def __init__(self, connection: Connection, project: Project, run: str, *, rehearsal: bool = False) -> None:
         self.connection = connection
         self.project = project
         self.run_id = run
-        self._started_at = started_at
+        self._rehearsal = rehearsal
+        self._started_at = datetime.now(UTC)
 
     @property
     def run(self) -> Run:
@@ -42,7 +43,7 @@ class Session:
             last = self.connection.fetch(SQL["last_arrival"].bind(self._schemas))[0][0]
             if last is not None:
                 as_of = datetime.combine(last + timedelta(days=1), time(), UTC)
-        return Run(self.run_id, as_of, self._started_at)
+        return Run(self.run_id, as_of, self._started_at, self._rehearsal)
 
     @property
     def _schemas(self) -> dict[str, str]:
@@ -90,7 +91,7 @@ def open_for_reading(project: Project, reader: str, waiting: Waiting) -> Iterato
         schemas = [project.schema_name, *(entity.schema_name for entity in project.entities.values())]
         missing = [schema for schema in schemas if not connection.has_schema(schema)]
         if missing:
-            raise WarehouseError(f"The warehouse has no schema `{missing[0]}` yet. Run `cdp run` first.")
+            raise _nothing_there(missing[0])
         yield connection
 
 
@@ -110,6 +111,37 @@ def open_session(project: Project, run: str, waiting: Waiting, *, job: str = "")
         SchemaNotOurs: a schema of ours would take the place of somebody else's.
     """
     with hold_warehouse(project.warehouse, project.folder, Claim(project.schema_name, job, run, waiting)) as connection:
-        kinds = [entity.schema_name for entity in project.entities.values()]
-        connection.set_up(project.name, project.schema_name, kinds)
-        yield Session(connection, project, run, datetime.now(UTC))
+        _set_up(connection, project)
+        yield Session(connection, project, run)
+
+
+@contextmanager
+def open_rehearsal(project: Project, run: str, waiting: Waiting, *, job: str = "") -> Iterator[Session]:
+    """Opens the warehouse as `open_session` does, for work of which nothing stays: no row, no table, no trace of a run.
+
+    Args:
+        project: the project.
+        run: the run's id, which a waiter sees.
+        waiting: told who holds the lock, when somebody does.
+        job: the job that the run is of, which a server's list of sessions shows.
+
+    Raises:
+        WarehouseBusy: a process that does not know the lock has the file open.
+        WarehouseError: the warehouse cannot be opened, or no run has made its tables yet.
+        SchemaNotOurs: a schema of ours would take the place of somebody else's.
+    """
+    with hold_warehouse(project.warehouse, project.folder, Claim(project.schema_name, job, run, waiting)) as connection:
+        if not connection.has_schema(project.schema_name):
+            raise _nothing_there(project.schema_name)
+        with connection.rehearsal():
+            _set_up(connection, project)
+            yield Session(connection, project, run, rehearsal=True)
+
+
+def _set_up(connection: Connection, project: Project) -> None:
+    kinds = [entity.schema_name for entity in project.entities.values()]
+    connection.set_up(project.name, project.schema_name, kinds)
+
+
+def _nothing_there(schema: str) -> WarehouseError:
+    return WarehouseError(f"The warehouse has no schema `{schema}` yet. Run `cdp run` first.")

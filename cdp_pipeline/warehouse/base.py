@@ -8,6 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from datetime import date
+from enum import Enum
 from typing import Any, ClassVar
 
 import pyarrow as pa
@@ -23,6 +24,13 @@ Row = tuple[Any, ...]
 Schemas = Mapping[str, str]
 
 
+class Rehearsal(Enum):
+    """Whether a rehearsal still holds what its transactions wrote; an error ends it before its block does."""
+
+    OPEN = "open"
+    ENDED = "ended"
+
+
 class Connection(ABC):
     """One connection to a warehouse, used by one thread.
 
@@ -36,6 +44,7 @@ class Connection(ABC):
     default_schema: ClassVar[str]
     json_is_text: ClassVar[bool]
     _rendered: ClassVar[dict[tuple[object, ...], str]] = {}
+    _rehearsal: Rehearsal | None = None
 
     @abstractmethod
     def run_text(self, text: str, values: Mapping[str, Any], name: str) -> int:
@@ -73,11 +82,53 @@ class Connection(ABC):
     def columns_of(self, schema: str, table: str) -> list[tuple[str, str]] | None:
         """The columns of a table or view with the engine's type names; None when there is no such table."""
 
-    @contextmanager
     @abstractmethod
+    def begin(self) -> None:
+        """Begins a transaction; only `transaction` and `rehearsal` call it."""
+
+    @abstractmethod
+    def commit(self) -> None:
+        """Makes the transaction's changes last; rolls them back where that fails."""
+
+    @abstractmethod
+    def roll_back(self) -> None:
+        """Takes back all that the transaction changed."""
+
+    @contextmanager
     def transaction(self) -> Iterator[None]:
-        """A transaction: committed at the end of the block, rolled back when the block raises."""
-        yield
+        """A transaction: committed at the end of the block, rolled back when the block raises.
+
+        Within a rehearsal it is a part of that one: nothing is committed, and an error ends all of it. What is done
+        after that, to say what went wrong, is rolled back too.
+        """
+        if self._rehearsal is not Rehearsal.OPEN:
+            self.begin()
+        try:
+            yield
+        except BaseException:
+            self._rehearsal = self._rehearsal and Rehearsal.ENDED
+            self.roll_back()
+            raise
+        if self._rehearsal is None:
+            self.commit()
+        elif self._rehearsal is Rehearsal.ENDED:
+            self.roll_back()
+
+    @contextmanager
+    def rehearsal(self) -> Iterator[None]:
+        """Several transactions as one, which is rolled back at the end of the block, whatever happens in it.
+
+        What they wrote can be read within the block. An engine needs no savepoints for it: an error within one of the
+        transactions takes back all of them.
+        """
+        self.begin()
+        self._rehearsal = Rehearsal.OPEN
+        try:
+            yield
+        finally:
+            ended, self._rehearsal = self._rehearsal is Rehearsal.ENDED, None
+            if not ended:
+                self.roll_back()
 
     @abstractmethod
     def close(self) -> None:

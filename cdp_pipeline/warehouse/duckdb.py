@@ -10,8 +10,7 @@ statements add to the same table too. A test shows the fault, so that we notice 
 """
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from datetime import date
 from pathlib import Path
 from typing import Any, ClassVar
@@ -128,18 +127,19 @@ class DuckDBConnection(Connection):
         """Days need no room of their own here: a table is one."""
 
     @override
-    @contextmanager
-    def transaction(self) -> Iterator[None]:
+    def begin(self) -> None:
         self._connection.execute("BEGIN TRANSACTION")
-        try:
-            yield
-        except BaseException:
-            self._connection.execute("ROLLBACK")
-            raise
+
+    @override
+    def commit(self) -> None:
         try:
             self._connection.execute("COMMIT")
         except duckdb.Error as error:
             raise WarehouseError(f"commit: {error}") from error
+
+    @override
+    def roll_back(self) -> None:
+        self._connection.execute("ROLLBACK")
 
     @override
     def close(self) -> None:

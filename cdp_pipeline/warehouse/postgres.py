@@ -6,8 +6,8 @@ again; what was open was rolled back by the server.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import date, timedelta
 from functools import cached_property
 from typing import Any, ClassVar
@@ -305,24 +305,7 @@ class PostgresConnection(Connection):
                 self.open_days(date(int(name[-7:-3]), int(name[-2:]), 1) for (name,) in found)
 
     @override
-    @contextmanager
-    def transaction(self) -> Iterator[None]:
-        self._begin()
-        try:
-            yield
-        except BaseException:
-            self._rollback()
-            raise
-        try:
-            self._upkeep.before_commit()
-            self.driver.execute("COMMIT")
-        except psycopg.Error as error:
-            self._rollback()
-            raise translated(error, "commit") from error
-        finally:
-            self._within = False
-
-    def _begin(self) -> None:
+    def begin(self) -> None:
         begin = "BEGIN ISOLATION LEVEL REPEATABLE READ"
         try:
             self._execute(begin, {}, "begin")
@@ -331,7 +314,19 @@ class PostgresConnection(Connection):
             self._execute(begin, {}, "begin")
         self._within = True
 
-    def _rollback(self) -> None:
+    @override
+    def commit(self) -> None:
+        try:
+            self._upkeep.before_commit()
+            self.driver.execute("COMMIT")
+        except psycopg.Error as error:
+            self.roll_back()
+            raise translated(error, "commit") from error
+        finally:
+            self._within = False
+
+    @override
+    def roll_back(self) -> None:
         self._within = False
         # Functions and temporary tables that the transaction made go with it.
         self._forget()

@@ -34,11 +34,15 @@ class Due(Enum):
 
 @dataclass(frozen=True)
 class Run:
-    """The run that works: its id, what now() means in it, when it began (UTC)."""
+    """The run that works: its id, what now() means in it, when it began (UTC).
+
+    A rehearsal works for `cdp plan`: nothing of it stays, and so nothing holds its result back.
+    """
 
     run: str
     as_of: datetime
     started_at: datetime
+    rehearsal: bool = False
 
 
 @dataclass(frozen=True)
