@@ -61,7 +61,6 @@ def map_entities(
     *,
     full: bool = False,
     accept_merge: str = "",
-    rehearsing: bool = False,
 ) -> Facts:
     """Solves the components that changed, gives each group its id, and publishes what changed hands.
 
@@ -72,7 +71,6 @@ def map_entities(
         run: the run that works.
         full: solve all components again; registry and last published map are kept.
         accept_merge: the run whose result the publication gate held back and which is let through now.
-        rehearsing: whether nothing will be published, so that the gate holds nothing back.
 
     Raises:
         PublicationHeld: the gate holds the result back; the map is as it was.
@@ -91,7 +89,7 @@ def map_entities(
         entity_ids.name_groups(work, kind)
         ownership.find_owners(work, entity)
         _compare(work)
-        gate.audit(work, entity, accept_merge=accept_merge, rehearsing=rehearsing)
+        gate.audit(work, entity, accept_merge)
         _publish(work)
         _check(work)
         _clear(work)

@@ -20,14 +20,13 @@ TEMPORARY = ("sizes_before", "sizes_after")
 _SHOWN = 5  # values that are named
 
 
-def audit(work: Work, entity: Entity, *, accept_merge: str, rehearsing: bool) -> None:
-    """Holds the result back if it does more than one run may.
+def audit(work: Work, entity: Entity, accept_merge: str) -> None:
+    """Holds the result back if it does more than one run may; a rehearsal publishes nothing and is never held back.
 
     Args:
         work: the stage's work, with the temporary tables `last_groups`, `new_groups` and `moved`.
         entity: the kind of entity.
         accept_merge: the run whose result is let through, if it is this one.
-        rehearsing: hold nothing back, for nothing will be published.
 
     Raises:
         PublicationHeld: it does more; nothing may be published.
@@ -38,9 +37,9 @@ def audit(work: Work, entity: Entity, *, accept_merge: str, rehearsing: bool) ->
     entities = int(work.scalar(SQL["published"]))
     merged, growth = (int(value) for value in work.fetch(SQL["figures"])[0])
     work.measure(entities_merged=merged, largest_growth=growth)
-    beyond = _beyond(guards, entities, merged, growth)
+    beyond = beyond_guards(guards, entities, merged, growth)
     work.measure(beyond_the_gate=int(bool(beyond)))
-    if not beyond or rehearsing:
+    if not beyond or work.current_run.rehearsal:
         return
     audited_hash = str(work.scalar(SQL["fingerprint"]))
     accepted = work.fetch(SQL["audited"], run=accept_merge) if accept_merge else []
@@ -67,8 +66,8 @@ def must_be_held(connection: Connection, project: Project, run: str) -> None:
         raise UsageError(f"The publication gate holds back no map of a run {run}.{known}")
 
 
-def _beyond(guards: PublishGuards, entities: int, merged: int, growth: int) -> list[str]:
-    """What goes beyond the guards, in words."""
+def beyond_guards(guards: PublishGuards, entities: int, merged: int, growth: int) -> list[str]:
+    """What goes beyond the guards, in words; nothing while there are few entities."""
     if entities < guards.min_entities:
         return []
     beyond = []

@@ -9,7 +9,7 @@ from cdp_pipeline.errors import PublicationHeld
 from cdp_pipeline_tests.pipeline.conftest import Start
 from cdp_pipeline_tests.pipeline.driver import Pipeline
 from cdp_pipeline_tests.pipeline.projects import day, lines, project, row
-from cdp_pipeline_tests.pipeline.test_histories import check_full_run
+from cdp_pipeline_tests.pipeline.rebuild import check_full_run
 
 PEOPLE = """\
   customer:

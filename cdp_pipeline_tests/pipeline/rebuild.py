@@ -1,0 +1,26 @@
+"""Whether a run after a change left exactly what a rebuild leaves."""
+
+from cdp_pipeline_tests.pipeline.driver import Pipeline
+
+# What a run writes about itself: its figures, its number, when it did what.
+OF_THE_RUN = (
+    "metrics",
+    "replays",
+    "number",
+    "cursor",
+    "changed_in",
+    "rebuilt_in",
+    "stitched",
+    "calculated",
+    "valid_at",
+)
+
+
+def check_full_run(pipeline: Pipeline, where: str) -> None:
+    """Calculate everything again: the same rows and ids in every table, and no change of the map."""
+    before = pipeline.dump(without=OF_THE_RUN)
+    facts = pipeline.run(full=True)
+    after = pipeline.dump(without=OF_THE_RUN)
+    for table, rows in before.items():
+        assert after[table] == rows, f"{table}, {where}"
+    assert facts["customer/entity_map"].metrics["changes"] == 0, where
