@@ -248,7 +248,7 @@ def _check_columns(loc: Loc, identity_map: IdentityMap) -> Iterator[Mistake]:
                 f"{shorten(column)} is `primary.column` already, so that it says nothing about who that is.",
                 f"Name the column that holds the person's {identifier_type}.",
             )
-    taken |= {column: f"persons.{name}" for name, column in identity_map.persons.items() if column not in taken}
+    taken = {column: f"persons.{name}" for name, column in identity_map.persons.items()} | taken
     for key, what in (("updated_at", "the time of a row's last change"), ("deleted", "whether a row is deleted")):
         column = getattr(identity_map, key)
         if column is not None and taken.setdefault(column, key) != key:

@@ -53,7 +53,7 @@ from (
     select cast(:identifier_id as uuid) as identifier_id, cast(:identifier_type as text) as identifier_type,
         cast(:value as text) as value
 ) as g
-where g.identifier_id not in (select v.identifier_id from kind.identifier_values as v)
+where not exists (select 1 from kind.identifier_values as v where v.identifier_id = g.identifier_id)
 
 -- name: in_use
 select i.identifier_id from kind.identifiers as i where i.identifier_id = cast(:identifier_id as uuid)

@@ -65,9 +65,9 @@ def test_the_latest_of_a_subject_holds_whichever_end_is_named_first(pipeline: Pi
 
 def test_what_is_withdrawn_stays_so_and_nothing_older_comes_back(pipeline: Pipeline) -> None:
     say(pipeline, "same", "cookie:a", "cookie:b")
-    say(pipeline, "different", "cookie:a", "cookie:b")
+    say(pipeline, "different", "cookie:b", "cookie:a")
     say(pipeline, "quarantine", "cookie:a")
-    gone = unsay(pipeline, "different", "cookie:b", "cookie:a", why="a mistake")
+    gone = unsay(pipeline, "different", "cookie:a", "cookie:b", why="a mistake")
     assert gone.decision.decision_id == 2
     assert told(in_force(pipeline)) == ["quarantine cookie:a"]
     rows = pipeline.query(
