@@ -11,7 +11,7 @@ from cdp_pipeline.config.model import Project
 from cdp_pipeline.errors import UsageError
 from cdp_pipeline.events.landing import Days, last_day
 from cdp_pipeline.operations.pipeline import landing_due, stages_due
-from cdp_pipeline.operations.session import open_for_reading, open_session
+from cdp_pipeline.operations.session import open_for_reading, open_session, refuse_missing_columns
 from cdp_pipeline.operations.summary import (
     Journey,
     KindSummary,
@@ -65,6 +65,7 @@ def run_main(
 
     Raises:
         UsageError: the days are no range, or lie outside the project.
+        ProjectErrors: an identity map names a table or a column that is not there.
     """
     days = _days(project, first, last)
     notes: list[str] = []
@@ -73,6 +74,7 @@ def run_main(
         tell(f"Waiting for the warehouse, which is held by {holder or 'another process'}.")
 
     with open_session(project, "cdp run", waiting) as session:
+        refuse_missing_columns(session.connection, project)
         plan = landing_due(session.connection, project, session.run)
         notes += [f"{place} lies there no more; its events stay until its day is replaced." for place in plan.vanished]
         notes += [f"{place} is of a day that has not come yet, and waits." for place in plan.waiting]

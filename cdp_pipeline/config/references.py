@@ -85,6 +85,7 @@ def find_mistakes(project: Project, declared: Declared) -> Iterator[Mistake]:
     for entity in project.entities.values():
         yield from _check_identifiers(project, entity, declared)
         yield from _check_stitching(project, entity, declared)
+        yield from _check_maps(entity, declared)
         yield from _check_attributes(project, entity, declared)
 
 
@@ -200,6 +201,24 @@ def _check_stitching(project: Project, entity: Entity, declared: Declared) -> It
             if source not in project.sources:
                 known = sources_open or source in declared.sources or f"sources.{source}" in declared.open
                 yield _unknown_name((*loc, "source"), source, "source", declared.sources, known=known)
+
+
+def _check_maps(entity: Entity, declared: Declared) -> Iterator[Mistake]:
+    """An identity map names types of identifier that are declared, and at least one for the person."""
+    types = {identifier.type for identifier in entity.identifiers}
+    types_open = _is_open(declared, ("entities", entity.kind, "identifiers"))
+    all_types = declared.identifiers.get(entity.kind, set())
+    for place, each in enumerate(entity.identity_maps):
+        loc: Loc = ("entities", entity.kind, "identity_maps", place)
+        for where, name in (
+            ((*loc, "primary", "type"), each.primary.type),
+            *(((*loc, "persons", n), n) for n in each.persons),
+        ):
+            if name not in types:
+                yield _unknown_name(where, name, "identifier", all_types, known=types_open or name in all_types)
+        if not each.persons:
+            hint = "Write for each type of identifier the column that holds it, such as {email: email}."
+            yield Mistake((*loc, "persons"), "is empty.", hint)
 
 
 def _check_attributes(project: Project, entity: Entity, declared: Declared) -> Iterator[Mistake]:
