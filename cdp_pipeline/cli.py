@@ -64,9 +64,11 @@ def schema(as_json: AsJson = True) -> None:
 @app.command()
 def validate(project: ProjectFolder = HERE, as_json: AsJson = False) -> None:
     """Check a project; all of its mistakes at once, each with file, line and path."""
+    from cdp_pipeline.operations.session import look_at_maps
     from cdp_pipeline.validation import load_valid_project
 
-    terminal.show_valid(load_valid_project(project), as_json)
+    checked = load_valid_project(project)
+    terminal.show_valid(checked, as_json, maps_checked=look_at_maps(checked, "cdp validate"))
 
 
 @app.command("demo-data")

@@ -8,6 +8,7 @@ from cdp_pipeline.config.loader import read_project
 from cdp_pipeline.config.model import Project
 from cdp_pipeline.errors import ProjectError, ProjectErrors
 from cdp_pipeline.events.validate import validate as validate_events
+from cdp_pipeline.identity.validate import validate as validate_identity
 
 
 def find_errors(folder: Path, environ: Mapping[str, str] | None = None) -> tuple[Project | None, list[ProjectError]]:
@@ -18,7 +19,7 @@ def find_errors(folder: Path, environ: Mapping[str, str] | None = None) -> tuple
     """
     project, errors = read_project(folder, environ)
     if project is not None:
-        errors = [*errors, *validate_events(project), *validate_attributes(project)]
+        errors = [*errors, *validate_events(project), *validate_identity(project), *validate_attributes(project)]
     return project, ProjectErrors(errors).errors
 
 

@@ -10,12 +10,12 @@ from cdp_pipeline.events.assets import EVENTS
 
 RUN_ALL = "run_all"
 REBUILD = "rebuild"
-STEPS_OF_A_KIND = ("event_identifiers", "identity_graph", "entity_map", "stitched_events", "profiles")
+STEPS_OF_A_KIND = ("event_identifiers", "identity_maps", "identity_graph", "entity_map", "stitched_events", "profiles")
 
 
 def full_config(project: Project) -> dict[str, Any]:
     """Run config that asks every stage after `customer_events` to calculate all of it again."""
-    steps = [f"{kind}__{step}" for kind in project.entities for step in STEPS_OF_A_KIND]
+    steps = [f"{kind}__{step}" for kind in project.entities for step in steps_of(project, kind)]
     return {"ops": {step: {"config": {"full": True}} for step in steps}}
 
 
@@ -23,6 +23,12 @@ def accepting_config(project: Project, accept_merge: str) -> dict[str, Any]:
     """Run config that lets through what the publication gate held back in a run."""
     config = {"config": {"accept_merge": accept_merge}}
     return {"ops": {f"{kind}__entity_map": config for kind in project.entities}}
+
+
+def steps_of(project: Project, kind: str) -> list[str]:
+    """The steps of a kind of entity; identity maps are read by a step of their own only where there are any."""
+    has_maps = bool(project.entities[kind].identity_maps)
+    return [step for step in STEPS_OF_A_KIND if step != "identity_maps" or has_maps]
 
 
 def landing_config(*, replace_days: bool) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from cdp_pipeline.errors import UsageError
 from cdp_pipeline.events.landing import Days, last_day
 from cdp_pipeline.identity.gate import must_be_held
 from cdp_pipeline.operations.pipeline import landing_due, stages_due
-from cdp_pipeline.operations.session import open_for_reading, open_session
+from cdp_pipeline.operations.session import open_for_reading, open_session, refuse_missing_columns
 from cdp_pipeline.operations.summary import (
     Journey,
     KindSummary,
@@ -74,6 +74,7 @@ def run_main(
 
     Raises:
         UsageError: the days are no range, or lie outside the project; or no map of the run `accept_merge` is held back.
+        ProjectErrors: an identity map names a table or a column that is not there.
     """
     days = _days(project, first, last)
     notes: list[str] = []
@@ -84,6 +85,7 @@ def run_main(
     with open_session(project, "cdp run", waiting) as session:
         if accept_merge:
             must_be_held(session.connection, project, accept_merge)
+        refuse_missing_columns(session.connection, project)
         plan = landing_due(session.connection, project, session.run)
         notes += [f"{place} lies there no more; its events stay until its day is replaced." for place in plan.vanished]
         notes += [f"{place} is of a day that has not come yet, and waits." for place in plan.waiting]

@@ -1,7 +1,9 @@
 """The assets of the identity room: links, the entity map with its registry and changes, and stitched events.
 
 Links are partitioned by day of arrival. The map and all below it are not: they are one state, brought up to date with
-what changed. Replay is the asset `<kind>/stitched_events`.
+what changed. Replay is the asset `<kind>/stitched_events`. A kind that brings identity maps of its own has the asset
+`<kind>/identity_maps` for them, and an asset for each of their tables; in one that declares none any more, the step of
+its links withdraws what they gave.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -16,11 +18,12 @@ from cdp_pipeline.config.model import Project
 from cdp_pipeline.errors import CdpError
 from cdp_pipeline.events.assets import EVENTS, daily
 from cdp_pipeline.events.landing import Days
-from cdp_pipeline.identity import entity_map, identity_graph, stitched_events
+from cdp_pipeline.identity import entity_map, identity_graph, identity_maps, stitched_events
 from cdp_pipeline.sql.statements import Statements
 from cdp_pipeline.tables import Table
 from cdp_pipeline.warehouse.assets import (
     ONE_RUN,
+    OWNERS,
     RETRY,
     WAREHOUSE,
     StageConfig,
@@ -64,9 +67,67 @@ class _Step:
     deps: Sequence[Key]
 
 
-def build_assets(project: Project) -> list[dg.AssetsDefinition]:
+def build_assets(project: Project) -> list[dg.AssetsDefinition | dg.AssetSpec]:
     """The assets of this room."""
-    return [asset for kind in project.entities for asset in _of_kind(project, kind)]
+    with_maps = [kind for kind, entity in project.entities.items() if entity.identity_maps]
+    assets: list[dg.AssetsDefinition | dg.AssetSpec] = [*_map_tables(project)]
+    assets += [_maps_asset(project, kind) for kind in with_maps]
+    return assets + [asset for kind in project.entities for asset in _of_kind(project, kind)]
+
+
+def maps_key(kind: str) -> Key:
+    """The asset of a kind's identity maps."""
+    return Key([kind, "identity_maps"])
+
+
+def _table_key(table: str) -> Key:
+    return Key(["landing", *table.split(".")])
+
+
+def _map_tables(project: Project) -> list[dg.AssetSpec]:
+    """The tables of identity maps, which others fill."""
+    tables_of_maps = {each.table for entity in project.entities.values() for each in entity.identity_maps}
+    return [
+        dg.AssetSpec(
+            _table_key(table),
+            description=f"The table {table}, an identity map.",
+            group_name="landing",
+            kinds={"table"},
+            owners=OWNERS,
+        )
+        for table in sorted(tables_of_maps)
+    ]
+
+
+def _maps_asset(project: Project, kind: str) -> dg.AssetsDefinition:
+    stage = identity_maps.identity_maps_spec(project, kind)
+    key = maps_key(kind)
+    declared = project.entities[kind].identity_maps
+    described = [each.model_dump(mode="json", exclude_none=True) for each in declared]
+    metadata = {"maps": dg.MetadataValue.json(described)} | sql_metadata(identity_maps.SQL)
+    deps = sorted({_table_key(each.table) for each in declared})
+    spec = table_spec(tables.MAP_ROWS, stage, GROUP, deps, metadata=metadata).replace_attributes(key=key)
+
+    @dg.multi_asset(
+        name=f"{kind}__identity_maps",
+        specs=[spec],
+        check_specs=invariant_specs(stage, key),
+        required_resource_keys={WAREHOUSE},
+        can_subset=True,
+        backfill_policy=ONE_RUN,
+        retry_policy=RETRY,
+    )
+    def maps(context: dg.AssetExecutionContext, config: StageConfig) -> Iterator[Any]:
+        warehouse = context.resources.warehouse
+        try:
+            facts = identity_maps.read_maps(warehouse.connection, project, kind, warehouse.run, full=config.full)
+        except CdpError as error:
+            yield from fail(stage, key, error)
+            return
+        rows = {key: count_rows(warehouse.connection, tables.MAP_ROWS, stage)}
+        yield from stage_results(context, stage, facts, key, rows)
+
+    return maps
 
 
 def _of_kind(project: Project, kind: str) -> list[dg.AssetsDefinition]:
@@ -79,9 +140,11 @@ def _graph_asset(project: Project, kind: str) -> dg.AssetsDefinition:
     upstream = table_key(tables.EVENT_IDENTIFIERS, kind)
     pii = any(identifier.pii for identifier in project.entities[kind].identifiers)
     metadata = sql_metadata(identity_graph.SQL)
+    has_maps = bool(project.entities[kind].identity_maps)
+    deps = [upstream, maps_key(kind)] if has_maps else [upstream]
     specs = [
-        table_spec(tables.IDENTITY_GRAPH, stage, GROUP, [upstream], partitions=daily(project), metadata=metadata),
-        table_spec(tables.IDENTIFIERS, stage, GROUP, [upstream], pii=pii),
+        table_spec(tables.IDENTITY_GRAPH, stage, GROUP, deps, partitions=daily(project), metadata=metadata),
+        table_spec(tables.IDENTIFIERS, stage, GROUP, deps, pii=pii),
     ]
 
     @dg.multi_asset(
@@ -98,6 +161,8 @@ def _graph_asset(project: Project, kind: str) -> dg.AssetsDefinition:
         asked = None if is_selected(context, upstream) else run_days(context)
         days = Days(*asked) if asked else None
         try:
+            if not has_maps:  # there may have been some, and nobody else would withdraw what they gave
+                identity_maps.read_maps(warehouse.connection, project, kind, warehouse.run)
             facts = identity_graph.link_identifiers(
                 warehouse.connection, project, kind, warehouse.run, days=days, full=config.full
             )

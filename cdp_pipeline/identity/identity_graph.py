@@ -14,7 +14,7 @@ from datetime import date
 from sqlglot import exp
 
 from cdp_pipeline.config.model import Entity, Project
-from cdp_pipeline.events.landing import Days
+from cdp_pipeline.events.landing import Days, last_day
 from cdp_pipeline.identity.renames import count_renames
 from cdp_pipeline.identity.same_links import link_decided
 from cdp_pipeline.sql.statements import Statements
@@ -72,6 +72,9 @@ def link_identifiers(
         else:
             _link_changed(work, entity, days)
         _measure(work, link_decided(work))
+        # Rows of maps say times of their own, which may lie outside the project's days of arrival.
+        window = Days(project.start, last_day(project, run))
+        work.facts.days = {day: figures for day, figures in work.facts.days.items() if day in window}
         _clear(work)
     return work.facts
 
@@ -155,7 +158,8 @@ def _measure(work: Work, loose: int) -> None:
     names = ("identifiers", "links_by_day", "identifiers_touched")
     work.measure(**dict(zip(names, work.fetch(SQL["figures"])[0], strict=True)))
     days = exp.true() if everything else _in("g.arrived_on", "arrived_on", "changed_sightings")
-    for day, links in work.fetch(SQL["figures_by_day"], {"days": days}):
+    of_maps = _in("g.arrived_on", "cast(updated_at as date)", "changed_map_rows")
+    for day, links in work.fetch(SQL["figures_by_day"], {"days": days if everything else exp.or_(days, of_maps)}):
         work.facts.days[day] = {"links": links}
     concerned = exp.true() if everything else _in("i.identifier_id", "identifier_id", "changed_ids")
     unseen = work.fetch(SQL["unseen_identifiers"], {"concerned": concerned})[0][0]

@@ -9,11 +9,12 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, time, timedelta
 
 from cdp_pipeline.config.model import Project
-from cdp_pipeline.errors import WarehouseError
+from cdp_pipeline.errors import ProjectErrors, WarehouseError
+from cdp_pipeline.identity.identity_maps import missing_columns
 from cdp_pipeline.sql.statements import Statements
 from cdp_pipeline.warehouse.base import Connection
 from cdp_pipeline.warehouse.lock import Claim, Holder
-from cdp_pipeline.warehouse.opening import hold_warehouse, read_warehouse
+from cdp_pipeline.warehouse.opening import hold_warehouse, peek_into_warehouse, read_warehouse
 from cdp_pipeline.warehouse.stage import Run
 
 SQL = Statements(__package__, "runs.sql")
@@ -72,6 +73,34 @@ class Session:
         values = {"run": self.run_id, "status": status, "seconds": seconds, "as_of": self.run.as_of}
         with self.connection.transaction():
             self.connection.run(SQL["end_run"].bind(self._schemas), **values)
+
+
+def refuse_missing_columns(connection: Connection, project: Project) -> None:
+    """Holds the identity maps of a project against the tables of the warehouse.
+
+    Raises:
+        ProjectErrors: a map names a table or a column that is not there.
+    """
+    mistakes = missing_columns(connection, project)
+    if mistakes:
+        raise ProjectErrors(mistakes)
+
+
+def look_at_maps(project: Project, reader: str) -> bool | None:
+    """The same, if the warehouse can be opened at once.
+
+    Returns:
+        Whether it could be looked at; None: the project has no identity map.
+
+    Raises:
+        ProjectErrors: a map names a table or a column that is not there.
+    """
+    if not any(entity.identity_maps for entity in project.entities.values()):
+        return None
+    with peek_into_warehouse(project.warehouse, project.folder, project.schema_name, reader) as connection:
+        if connection is not None:
+            refuse_missing_columns(connection, project)
+        return connection is not None
 
 
 @contextmanager

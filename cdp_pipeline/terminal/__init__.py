@@ -168,8 +168,8 @@ def show_made(folder: Path, files: list[Path], as_json: bool) -> None:
     out.print(f"  cdp profile email:ann@example.org --project {escape(str(folder))}")
 
 
-def show_valid(project: "Project", as_json: bool) -> None:
-    """That a project has no mistakes, and what is in it."""
+def show_valid(project: "Project", as_json: bool, *, maps_checked: bool | None) -> None:
+    """That a project has no mistakes, what is in it, and whether the columns of its identity maps were looked at."""
     kinds = {
         kind: {
             "identifiers": len(entity.identifiers),
@@ -179,12 +179,18 @@ def show_valid(project: "Project", as_json: bool) -> None:
         for kind, entity in project.entities.items()
     }
     if as_json:
-        print_json({"project": project.name, "sources": list(project.sources), "entities": kinds})
+        answer = {"project": project.name, "sources": list(project.sources), "entities": kinds}
+        print_json(answer if maps_checked is None else answer | {"map_columns_checked": maps_checked})
         return
     out = _out()
     out.print(f"[green]{escape(project.name)} is valid.[/] Sources: {', '.join(project.sources) or 'none'}.")
     for kind, counts in kinds.items():
         out.print(f"  {kind}: " + ", ".join(f"{count} {what}" for what, count in counts.items()))
+    if maps_checked is False:
+        out.print(
+            "[yellow]Note:[/] the columns of identity maps were not checked, because the warehouse is not there yet or "
+            "cannot be opened at this moment. `cdp run` checks them."
+        )
 
 
 def show_demo(demo: "DemoData", as_json: bool) -> None:

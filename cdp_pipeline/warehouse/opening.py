@@ -5,13 +5,13 @@ only PostgreSQL needs is imported when it is asked for.
 """
 
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 
-from cdp_pipeline.errors import WarehouseError
+from cdp_pipeline.errors import WarehouseBusy, WarehouseError
 from cdp_pipeline.warehouse.base import Connection
 from cdp_pipeline.warehouse.duckdb import DuckDBConnection
-from cdp_pipeline.warehouse.lock import Claim, writer_lock
+from cdp_pipeline.warehouse.lock import Claim, Holder, writer_lock
 
 _DUCKDB = "duckdb:///"
 
@@ -65,6 +65,29 @@ def read_warehouse(url: str, folder: Path, claim: Claim) -> Iterator[Connection]
     else:
         with closing(open_postgres(url, claim, writer=False)) as connection:
             yield connection
+
+
+@contextmanager
+def peek_into_warehouse(url: str, folder: Path, schema: str, reader: str) -> Iterator[Connection | None]:
+    """Opens the warehouse for the block, to read, if it is there and nobody has to be waited for; else gives None.
+
+    Args:
+        url: the project's `warehouse`.
+        folder: the project's folder.
+        schema: the project's shared schema.
+        reader: who asks, as others see it.
+    """
+
+    def waiting(holder: Holder | None) -> None:
+        raise WarehouseBusy(f"The warehouse is held by {holder or 'another process'}.")
+
+    with ExitStack() as stack:
+        connection = None
+        if not url.startswith(_DUCKDB) or duckdb_path(url, folder).exists():
+            with suppress(WarehouseError):
+                claim = Claim(schema, "", reader, waiting)
+                connection = stack.enter_context(read_warehouse(url, folder, claim))
+        yield connection
 
 
 def open_postgres(url: str, claim: Claim, *, writer: bool = True) -> Connection:
