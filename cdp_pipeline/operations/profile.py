@@ -9,7 +9,7 @@ from uuid import UUID
 
 from sqlglot import exp
 
-from cdp_pipeline.config.model import Project
+from cdp_pipeline.config.model import Entity, Project
 from cdp_pipeline.errors import UsageError
 from cdp_pipeline.operations.summary import SQL, Journey, journey_of, schemas_of
 from cdp_pipeline.sql.statements import from_tree
@@ -104,7 +104,10 @@ def _owner(connection: Connection, project: Project, kind: str, identifier_type:
                 f"`{value}` is no entity id: ids look like 0f54dcad-0e40-662d-3572-8ca04c7ea820."
             ) from error
     else:
-        given = {"identifier_type": identifier_type, "value": _normalised(project, kind, identifier_type, value)}
+        given = {
+            "identifier_type": identifier_type,
+            "value": normalised(project.entities[kind], identifier_type, value),
+        }
         rows = [(owner,) for _, owner in connection.fetch(SQL["owner"].bind(schemas), **given)]
     if not rows:
         raise UsageError(
@@ -114,7 +117,7 @@ def _owner(connection: Connection, project: Project, kind: str, identifier_type:
     return rows[0][0]  # type: ignore[no-any-return]
 
 
-def _normalised(project: Project, kind: str, identifier_type: str, value: str) -> str:
+def normalised(entity: Entity, identifier_type: str, value: str) -> str:
     """The value as stitching would keep it."""
     steps: dict[str, Callable[[str], str]] = {
         "trim": lambda text: text.strip(" "),
@@ -122,7 +125,6 @@ def _normalised(project: Project, kind: str, identifier_type: str, value: str) -
         "upper": str.upper,
         "digits": lambda text: re.sub("[^0-9]", "", text),
     }
-    entity = project.entities[kind]
     for step in entity.identifiers[entity.priority(identifier_type)].normalize:
         value = steps[step](value)
     return value
