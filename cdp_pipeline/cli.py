@@ -147,6 +147,29 @@ def plan(project: ProjectFolder = HERE, as_json: AsJson = False) -> None:
     show_plan(report, as_json)
 
 
+@app.command("test")
+def run_tests(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="NAME", help="Parts of tests' names or files; none: all.")
+    ] = None,
+    project: ProjectFolder = HERE,
+    as_json: AsJson = False,
+) -> None:
+    """Run the project's own tests, tests/*.yaml, each in a warehouse of its own."""
+    from cdp_pipeline.operations.scenarios import run_scenarios, summed_up
+    from cdp_pipeline.terminal.scenarios import show_report, show_result
+    from cdp_pipeline.validation import load_valid_project
+
+    results = []
+    for result in run_scenarios(load_valid_project(project), names or ()):
+        show_result(result, as_json)
+        results.append(result)
+    report = summed_up(results)
+    show_report(report, as_json)
+    if report.failed:
+        raise typer.Exit(1)
+
+
 @app.command()
 def profile(
     identifier: Annotated[str, typer.Argument(metavar="[KIND/]TYPE:VALUE", help="Such as email:ann@example.org.")],

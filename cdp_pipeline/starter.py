@@ -11,7 +11,12 @@ from cdp_pipeline.demo import DemoFacts, estimate_people, generate
 from cdp_pipeline.errors import UsageError
 from cdp_pipeline.progress import Listener
 
-STARTER = ("project.yaml", "landing/web/2026-01-01/events.ndjson", "landing/web/2026-01-02/events.ndjson")
+STARTER = (
+    "project.yaml",
+    "landing/web/2026-01-01/events.ndjson",
+    "landing/web/2026-01-02/events.ndjson",
+    "tests/log-in.yaml",
+)
 MARKER = ".demo-data.json"
 
 

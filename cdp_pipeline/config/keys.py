@@ -35,9 +35,8 @@ def items_of(annotation: Any) -> Any:
     return get_args(annotation)[-1] if get_origin(annotation) in (list, dict) else None
 
 
-def type_at(loc: Loc) -> Any:
-    """Return the type that the models have at a place, or None where they have none."""
-    annotation: Any = Project
+def type_at(loc: Loc, annotation: Any = Project) -> Any:
+    """Return the type that the models have at a place of a project, or of a tree of another type; None: none."""
     for part in loc:
         section = as_section(annotation)
         if section is None:

@@ -2,12 +2,13 @@
 
 import re
 from dataclasses import dataclass
-from typing import get_args
+from typing import Any, get_args
 
 from pydantic_core import ErrorDetails
 
 from cdp_pipeline.config.fields import REFUSED, one_of, shorten
 from cdp_pipeline.config.keys import accepted_keys, as_section, did_you_mean, items_of, type_at
+from cdp_pipeline.config.model import Project
 from cdp_pipeline.config.tree import Loc, Node
 
 # pydantic's types of mistake, and what it wanted to see.
@@ -35,13 +36,19 @@ class Mistake:
     hint: str | None = None
 
 
-def translate(error: ErrorDetails, root: Node) -> Mistake | None:
-    """Return what pydantic found as a mistake in the user's words, or None if it is none of its own."""
+def translate(error: ErrorDetails, root: Node, model: Any = Project) -> Mistake | None:
+    """Return what pydantic found as a mistake in the user's words, or None if it is none of its own.
+
+    Args:
+        error: what pydantic found.
+        root: the tree in which it was found.
+        model: the type of the whole tree.
+    """
     loc = error["loc"]
     kind = error["type"]
     if kind == _NO_MISTAKE:
         return None
-    parent = as_section(type_at(loc[:-1]))
+    parent = as_section(type_at(loc[:-1], model))
     if loc and parent is not None and loc[-1] in parent.not_written:
         # The name of a section is its key one level up.
         loc = loc[:-1]
@@ -49,27 +56,27 @@ def translate(error: ErrorDetails, root: Node) -> Mistake | None:
     if kind == REFUSED:
         return Mistake(loc, error["ctx"]["message"], error["ctx"]["hint"])
     if kind == "missing":
-        return Mistake(loc, "is missing.", f"It is needed: {_describe(loc)}")
+        return Mistake(loc, "is missing.", f"It is needed: {_describe(loc, model)}")
     if kind in _WANTED:
-        wanted = "a text, a list of texts or '*'" if _takes_names(kind, loc) else _WANTED[kind]
-        return Mistake(loc, f"must be {wanted}, and {_found(node)}.", _accepted(kind, loc, node))
+        wanted = "a text, a list of texts or '*'" if _takes_names(kind, loc, model) else _WANTED[kind]
+        return Mistake(loc, f"must be {wanted}, and {_found(node)}.", _accepted(kind, loc, node, model))
     if kind == "literal_error":
-        return _wrong_word(loc, node, error)
+        return _wrong_word(loc, node, error, model)
     if kind in ("greater_than_equal", "less_than_equal"):
         bound = "at least {ge:g}" if kind == "greater_than_equal" else "at most {le:g}"
-        return Mistake(loc, f"must be {bound.format(**error['ctx'])}, and {_found(node)}.", _describe(loc))
-    return Mistake(loc, f"is not accepted: {error['msg']}.", _describe(loc))
+        return Mistake(loc, f"must be {bound.format(**error['ctx'])}, and {_found(node)}.", _describe(loc, model))
+    return Mistake(loc, f"is not accepted: {error['msg']}.", _describe(loc, model))
 
 
-def _describe(loc: Loc) -> str:
+def _describe(loc: Loc, model: Any) -> str:
     """Return what the models say about a key, or nothing."""
-    section = as_section(type_at(loc[:-1]))
+    section = as_section(type_at(loc[:-1], model))
     field = None if section is None or not loc else accepted_keys(section).get(str(loc[-1]))
     return "" if field is None else str(field.description)
 
 
-def _takes_names(kind: str, loc: Loc) -> bool:
-    return kind == "string_type" and items_of(type_at(loc)) is not None
+def _takes_names(kind: str, loc: Loc, model: Any) -> bool:
+    return kind == "string_type" and items_of(type_at(loc, model)) is not None
 
 
 def _found(node: Node | None) -> str:
@@ -85,10 +92,10 @@ def _found(node: Node | None) -> str:
     return f"this is the {'number' if isinstance(content, int | float) else 'date'} {shorten(node.text, quote=False)}"
 
 
-def _accepted(kind: str, loc: Loc, node: Node | None) -> str:
+def _accepted(kind: str, loc: Loc, node: Node | None, model: Any) -> str:
     """Return what to write instead of a value of the wrong type."""
     content = None if node is None else node.content
-    annotation = type_at(loc)
+    annotation = type_at(loc, model)
     section = as_section(annotation)
     if section is not None:
         return f"Write key: value lines; accepted keys are {', '.join(accepted_keys(section))}."
@@ -103,12 +110,12 @@ def _accepted(kind: str, loc: Loc, node: Node | None) -> str:
         return "Write it without quotes."
     if kind in ("int_type", "float_type") and isinstance(content, str) and re.fullmatch(r"[\d.]+", content):
         return "Write it without quotes."
-    return _describe(loc)
+    return _describe(loc, model)
 
 
-def _wrong_word(loc: Loc, node: Node | None, error: ErrorDetails) -> Mistake:
+def _wrong_word(loc: Loc, node: Node | None, error: ErrorDetails, model: Any) -> Mistake:
     """Refuse a word that is not among the accepted ones."""
-    annotation = type_at(loc)
+    annotation = type_at(loc, model)
     accepted = [str(word) for word in get_args(annotation)]
     if node is None or not isinstance(node.content, str):
         return Mistake(loc, f"must be {one_of(accepted)}, and {_found(node)}.")

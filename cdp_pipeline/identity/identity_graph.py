@@ -74,7 +74,7 @@ def link_identifiers(
         _measure(work, link_decided(work))
         # Rows of maps say times of their own, which may lie outside the project's days of arrival.
         window = Days(project.start, last_day(project, run))
-        work.facts.days = {day: figures for day, figures in work.facts.days.items() if day in window}
+        work.facts.days = {day: figures for day, figures in work.facts.days.items() if day and day in window}
         _clear(work)
     return work.facts
 

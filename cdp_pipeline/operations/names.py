@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from uuid import UUID
 
-from cdp_pipeline.config.model import Project
+from cdp_pipeline.config.model import Entity, Project
 from cdp_pipeline.errors import UsageError
 
 _STEPS: dict[str, Callable[[str], str]] = {
@@ -81,11 +81,14 @@ def read_name(project: Project, text: str) -> Name:
     (name,) = parse_names(project, text)
     if name.type == ENTITY_ID:
         return name
-    entity = project.entities[name.kind]
-    value = name.value
-    for step in entity.identifiers[entity.priority(name.type)].normalize:
+    return replace(name, value=normalised(project.entities[name.kind], name.type, name.value))
+
+
+def normalised(entity: Entity, identifier_type: str, value: str) -> str:
+    """The value as stitching would keep it."""
+    for step in entity.identifiers[entity.priority(identifier_type)].normalize:
         value = _STEPS[step](value)
-    return replace(name, value=value)
+    return value
 
 
 def _split(text: str) -> tuple[str, str, str]:

@@ -1,4 +1,4 @@
-"""A warehouse that holds nothing and is gone at the end: where expressions are asked for their types.
+"""A warehouse that holds nothing and is gone at the end: where expressions are asked for their types, and tests run.
 
 It is an engine in process, so that a project can be checked without opening, or having, its own warehouse.
 """
@@ -12,9 +12,9 @@ from cdp_pipeline.warehouse.duckdb import DuckDBConnection
 
 
 @contextmanager
-def scratch_connection() -> Iterator[Connection]:
-    """A connection to an empty warehouse in memory."""
-    connection = DuckDBConnection(Path(":memory:"))
+def scratch_connection(file: Path = Path(":memory:")) -> Iterator[Connection]:
+    """A connection to an empty warehouse in memory, or in a new file."""
+    connection = DuckDBConnection(file)
     try:
         yield connection
     finally:

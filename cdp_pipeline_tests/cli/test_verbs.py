@@ -28,7 +28,7 @@ def test_a_new_project_runs_and_shows_a_person(cdp_on_disk: Command, folder: Pat
     made = cdp("init", place)
     assert made.code == 0
     assert lines(made.out) == [
-        f"Made {place} with 3 files. Next:",
+        f"Made {place} with 4 files. Next:",
         f"cdp run --project {place}",
         f"cdp profile email:ann@example.org --project {place}",
     ]

@@ -1,0 +1,57 @@
+-- name: people
+-- Every identifier in use and its entity; NULL: it is nobody's. A warehouse without groups has one group an entity.
+select i.identifier_type, i.value, g.entity_id
+from kind.identifiers as i
+left join (
+    select o.identifier_id, o.entity_id from kind.identifier_groups as o
+    union all
+    select m.identifier_id, m.entity_id
+    from kind.entity_map as m
+    where m.valid_from is null and m.valid_to is null and not exists (select 1 from kind.identifier_groups as n)
+) as g on g.identifier_id = i.identifier_id
+order by i.priority, i.first_seen, i.identifier_id
+
+-- name: quarantined
+select i.identifier_type, i.value
+from kind.quarantined_identifiers as q
+join kind.identifiers as i on i.identifier_id = q.identifier_id
+order by i.priority, i.value
+
+-- name: owner
+-- Whose an identifier is at a time.
+select m.entity_id
+from kind.entity_map as m
+where m.identifier_id = cdp_hash('identifier', cast(:identifier_type as text), cast(:value as text))
+    and (m.valid_from is null or m.valid_from <= cast(:at as timestamptz))
+    and (m.valid_to is null or m.valid_to > cast(:at as timestamptz))
+
+-- name: owner_of_event
+select s.entity_id
+from kind.stitched_events as s
+join cdp.customer_events as e on e.event_id = s.event_id
+where e.source_event_id = :event
+order by e.landed_from, e.source_id
+
+-- name: attributes
+select a.attribute_id, cast(a.value as text) from kind.attributes as a where a.entity_id = :entity_id
+
+-- name: rejected
+select d.landed_from, d.place_row, d.reason from cdp.rejected_events as d order by d.landed_from, d.place_row
+
+-- name: last_arrival
+select max(e.arrived_on) from cdp.customer_events as e
+
+-- name: decide
+insert into kind.decisions (identifier_id, other_id, verdict, by, why, at, decision_id, changed_in)
+values (
+    cdp_hash('identifier', cast(:identifier_type as text), cast(:value as text)),
+    cdp_hash('identifier', cast(:other_type as text), cast(:other_value as text)),
+    :verdict, 'a test', :why, :at, :number, 0
+)
+
+-- name: decide_of_one
+insert into kind.decisions (identifier_id, verdict, by, why, at, decision_id, changed_in)
+values (
+    cdp_hash('identifier', cast(:identifier_type as text), cast(:value as text)),
+    :verdict, 'a test', :why, :at, :number, 0
+)
