@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 
 from cdp_pipeline_tests.oracle.events import Decision, Identifier, LandingFile, MapRow, Row, Step, h, land, replace
+from cdp_pipeline_tests.oracle.ownership import spans
 from cdp_pipeline_tests.oracle.states import State
 
 TYPE_OF = {"n": "crm", "e": "email", "d": "device", "c": "cookie"}
@@ -100,6 +101,18 @@ def groups(state: State) -> set[str]:
     """Return the groups as texts, such as "c1 e1"."""
     name_of = {identifier_id: found.value for identifier_id, found in state.identifiers.items()}
     return {" ".join(sorted(name_of[identifier_id] for identifier_id in group)) for group in state.groups}
+
+
+def span_names(state: State, name: str) -> list[tuple[int | None, int | None, str]]:
+    """Return the rows of the map in hours of the day, each with the most important name in its owner's group."""
+    return [
+        (
+            None if span.valid_from is None else span.valid_from.hour,
+            None if span.valid_to is None else span.valid_to.hour,
+            max(state.identifiers[i].value for i, owner in state.map.items() if owner == span.entity_id),
+        )
+        for span in spans(state.owners[key(name)])
+    ]
 
 
 def refusals(state: State) -> set[str]:

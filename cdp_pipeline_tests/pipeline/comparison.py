@@ -7,12 +7,15 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, TypeAlias
 
+from cdp_pipeline_tests.oracle.identity import components
 from cdp_pipeline_tests.oracle.kinds import EntityKind
+from cdp_pipeline_tests.oracle.ownership import spans
 from cdp_pipeline_tests.oracle.registry import Entity
 from cdp_pipeline_tests.oracle.states import EntityFacts, State
 from cdp_pipeline_tests.pipeline.driver import Pipeline
 
 Registered: TypeAlias = tuple[str | None, str, int, int]
+Moment: TypeAlias = datetime | None
 
 
 @dataclass(frozen=True)
@@ -23,25 +26,35 @@ class Published:
         events: event_id -> source, day of arrival, file, line, time, amount.
         duplicates: day of arrival, source, file, line, event_id.
         event_identifiers: event_id -> day of arrival, time, anchor, identifiers.
-        identifiers: identifier_id -> type, value, first and last sighting, events, priority.
-        links: every column of identity_graph.
-        entity_map: identifier_id -> entity_id.
+        identifiers: identifier_id -> type, value, first and last sighting, events, priority, superseded.
+        map_rows: number of the map, primary identifier -> persons, time.
+        links: every column of identity_graph, of links that events or maps gave.
+        same: who is connected by links of kind `same`.
+        quarantined: identifier_id -> links, threshold, entities that it would join.
+        refused: identifier_id, other_id, reason, effect.
+        groups: identifier_id -> component, entity.
         registry: entity_id -> key, founder, ordinal, rank of issued_in.
         redirects: entity_id that is not current -> the current one.
-        stitched: event_id -> day of arrival, time, anchor, entity.
-        changes: identifier_id, its owner before and after the run.
+        entity_map: identifier_id -> from, to, entity, in the order of time.
+        changes: identifier_id, its owner before and after the run, from, to.
+        stitched: event_id -> day of arrival, time, effective anchor, entity.
     """
 
     events: dict[str, tuple[str, date, str, int, datetime, Decimal]]
     duplicates: set[tuple[date, str, str, int, str]]
     event_identifiers: dict[str, tuple[date, datetime, str, tuple[str, ...]]]
-    identifiers: dict[str, tuple[str, str, datetime, datetime, int, int]]
-    links: set[tuple[date, str, str, str, datetime, datetime, int, str]]
-    entity_map: dict[str, str]
+    map_rows: dict[tuple[int, str], tuple[tuple[str, ...], datetime]]
+    identifiers: dict[str, tuple[str, str, datetime, datetime, int, int, int]]
+    links: set[tuple[date, str, str, str, datetime, datetime, int, str | None]]
+    same: set[frozenset[str]]
+    quarantined: dict[str, tuple[int, int, int]]
+    refused: set[tuple[str, str, str, str]]
+    groups: dict[str, tuple[str, str]]
     registry: dict[str, Registered]
     redirects: dict[str, str | None]
+    entity_map: dict[str, list[tuple[Moment, Moment, str]]]
+    changes: set[tuple[str, str | None, str | None, Moment, Moment]]
     stitched: dict[str, tuple[date, datetime, str | None, str | None]]
-    changes: set[tuple[str, str | None, str | None]]
 
 
 def published(pipeline: Pipeline, kind: EntityKind) -> Published:
@@ -61,60 +74,97 @@ def published(pipeline: Pipeline, kind: EntityKind) -> Published:
         "select i.event_id, i.arrived_on, i.event_time, i.anchor_id, i.identifier_ids from kind.event_identifiers as i"
     )
     identifiers = read(
-        "select i.identifier_id, i.identifier_type, i.value, i.first_seen, i.last_seen, i.events, i.priority "
-        "from kind.identifiers as i"
+        "select i.identifier_id, i.identifier_type, i.value, i.first_seen, i.last_seen, i.events, i.priority, "
+        "i.superseded from kind.identifiers as i"
     )
+    map_rows = read("select m.map_number, m.primary_id, m.person_ids, m.updated_at from kind.identity_map_rows as m")
     links = read(
         "select g.arrived_on, g.identifier_id, g.other_id, g.kind, g.first_seen, g.last_seen, g.events, "
-        "g.first_event_id from kind.identity_graph as g"
+        "g.first_event_id from kind.identity_graph as g where g.kind <> 'same'"
     )
-    owners = read("select m.identifier_id, m.entity_id, m.valid_from, m.valid_to from kind.entity_map as m")
+    same = read("select g.identifier_id, g.other_id from kind.identity_graph as g where g.kind = 'same'")
+    quarantined = read(
+        "select q.identifier_id, q.links, q.threshold, q.entities_it_would_join from kind.quarantined_identifiers as q"
+    )
+    refused = read("select r.identifier_id, r.other_id, r.reason, r.effect from kind.refused_links as r")
+    groups = read("select g.identifier_id, g.component_id, g.entity_id from kind.identifier_groups as g")
+    owners = read("select m.identifier_id, m.valid_from, m.valid_to, m.entity_id from kind.entity_map as m")
     registry = read("select r.entity_id, r.key_id, r.founder_id, r.ordinal, r.issued_in from kind.entities as r")
     redirects = read("select r.from_entity_id, r.to_entity_id from kind.entity_redirects as r")
     stitched = read(
         "select s.event_id, s.arrived_on, s.event_time, s.anchor_id, s.entity_id from kind.stitched_events as s"
     )
     changes = read(
-        "select c.identifier_id, c.from_entity_id, c.to_entity_id from kind.entity_changes as c where c.run = :run",
+        "select c.identifier_id, c.from_entity_id, c.to_entity_id, c.valid_from, c.valid_to "
+        "from kind.entity_changes as c where c.run = :run",
         run=pipeline.last_run,
     )
     assert all(row[1] == row[7] for row in events), "an event calls its source otherwise than the project"
-    assert {row[2:] for row in owners} <= {(None, None)}, "an identifier is owned for a part of the time"
     return Published(
-        {row[0]: (*row[1:6], Decimal(str(json.loads(row[6])["amount"]))) for row in once(events)},
-        set(duplicates),
-        {row[0]: row[1:] for row in once(carriers)},
-        {row[0]: row[1:] for row in once(identifiers)},
-        set(unrepeated(links)),
-        {row[0]: row[1] for row in once(owners)},
-        ranked({row[0]: row[1:] for row in once(registry)}),
-        {row[0]: row[1] for row in once(redirects)},
-        {row[0]: row[1:] for row in once(stitched)},
-        set(unrepeated(changes)),
+        events={row[0]: (*row[1:6], Decimal(str(json.loads(row[6])["amount"]))) for row in once(events)},
+        duplicates=set(duplicates),
+        event_identifiers={row[0]: row[1:] for row in once(carriers)},
+        map_rows={row[:2]: row[2:] for row in unrepeated(map_rows)},
+        identifiers={row[0]: row[1:] for row in once(identifiers)},
+        links=set(unrepeated(links)),
+        same=connected_by(same),
+        quarantined={row[0]: row[1:] for row in once(quarantined)},
+        refused=set(unrepeated(refused)),
+        groups={row[0]: row[1:] for row in once(groups)},
+        registry=ranked({row[0]: row[1:] for row in once(registry)}),
+        redirects={row[0]: row[1] for row in once(redirects)},
+        entity_map=in_time(owners),
+        changes=set(unrepeated(changes)),
+        stitched={row[0]: row[1:] for row in once(stitched)},
     )
+
+
+def in_time(rows: list[tuple[Any, ...]]) -> dict[str, list[tuple[Moment, Moment, str]]]:
+    """Return the rows of a map by identifier, in the order of time."""
+    found: dict[str, list[tuple[Moment, Moment, str]]] = {}
+    for identifier_id, *span in sorted(unrepeated(rows), key=lambda row: (row[1] is not None, row[1])):
+        found.setdefault(identifier_id, []).append((span[0], span[1], span[2]))
+    return found
+
+
+def connected_by(pairs: list[tuple[Any, ...]]) -> set[frozenset[str]]:
+    """Return who is connected by some pairs."""
+    return {frozenset(found) for found in components({end for pair in pairs for end in pair}, pairs)}
 
 
 def expected(state: State) -> Published:
     """Return what the oracle says."""
     carriers = state.event_identifiers
+    in_use = [same & state.identifiers.keys() for same in state.evidence.same]
     return Published(
-        {i: (row.source, row.day, *row.place, row.time, row.amount) for i, row in state.events.items()},
-        {(row.day, row.source, *row.place, row.event_id) for row in state.duplicates},
-        {i: (e.arrived_on, e.event_time, e.anchor_id, e.identifier_ids) for i, e in carriers.items()},
-        {
-            identifier_id: (i.type, i.value, i.first_seen, i.last_seen, i.events, i.priority)
+        events={i: (row.source, row.day, *row.place, row.time, row.amount) for i, row in state.events.items()},
+        duplicates={(row.day, row.source, *row.place, row.event_id) for row in state.duplicates},
+        event_identifiers={i: (e.arrived_on, e.event_time, e.anchor_id, e.identifier_ids) for i, e in carriers.items()},
+        map_rows={
+            (row.map_number, row.primary.identifier_id): (row.identifier_ids[1:], row.updated_at)
+            for row in state.map_rows
+        },
+        identifiers={
+            identifier_id: (i.type, i.value, i.first_seen, i.last_seen, i.events, i.priority, i.superseded)
             for identifier_id, i in state.identifiers.items()
         },
-        {tuple(getattr(link, field.name) for field in fields(link)) for link in state.links.values()},
-        dict(state.map),
-        registered(state.registry.values()),
-        dict(state.redirects),
-        {
-            event_id: (row.day, row.time, carriers[event_id].anchor_id if event_id in carriers else None, owner)
-            for event_id, owner in state.stitched.items()
-            for row in (state.events[event_id],)
+        links={tuple(getattr(link, field.name) for field in fields(link)) for link in state.links.values()},
+        same={same for same in in_use if len(same) > 1},
+        quarantined={i: (q.links, q.threshold, q.entities_it_would_join) for i, q in state.quarantined.items()},
+        refused={(link.identifier_id, link.other_id, link.reason, link.effect) for link in state.refused},
+        groups={i: (state.components[i], entity_id) for i, entity_id in state.map.items()},
+        registry=registered(state.registry.values()),
+        redirects=dict(state.redirects),
+        entity_map={
+            i: [(span.valid_from, span.valid_to, span.entity_id) for span in spans(timeline)]
+            for i, timeline in state.owners.items()
+            if spans(timeline)
         },
-        {(change.identifier_id, change.from_entity_id, change.to_entity_id) for change in state.changes},
+        changes={(c.identifier_id, c.from_entity_id, c.to_entity_id, c.valid_from, c.valid_to) for c in state.changes},
+        stitched={
+            event_id: (row.day, row.time, state.anchors.get(event_id), state.stitched[event_id])
+            for event_id, row in state.events.items()
+        },
     )
 
 
@@ -150,12 +200,16 @@ def check_equal(found: Published, wanted: Published, where: str) -> None:
 
 
 def facts_by_group(pipeline: Pipeline, kind: EntityKind) -> dict[frozenset[str], EntityFacts]:
-    """Return each profile's number and amount of events, by its identifiers: what does not depend on the cut."""
+    """Return each profile's number and amount of events, by its identifiers: what does not depend on the cut.
+
+    An entity without events may have a profile or none.
+    """
     groups: dict[str, set[str]] = {}
-    owners = pipeline.query("select m.identifier_id, m.entity_id from kind.entity_map as m", kind.name)
-    for identifier_id, entity_id in owners:
+    rows = pipeline.query("select g.identifier_id, g.entity_id from kind.identifier_groups as g", kind.name)
+    for identifier_id, entity_id in rows:
         groups.setdefault(entity_id, set()).add(identifier_id)
     profiles = once(pipeline.query("select p.entity_id, p.events, p.amount from kind.profiles as p", kind.name))
-    facts = {entity_id: EntityFacts(events, amount) for entity_id, events, amount in profiles}
-    assert facts.keys() == groups.keys(), "there is a profile too many or too few"
-    return {frozenset(group): facts[entity_id] for entity_id, group in groups.items()}
+    facts = {entity_id: EntityFacts(events, amount or Decimal(0)) for entity_id, events, amount in profiles}
+    assert facts.keys() <= groups.keys(), "there is a profile of nobody"
+    nothing = EntityFacts(0, Decimal(0))
+    return {frozenset(group): facts.get(entity_id, nothing) for entity_id, group in groups.items()}

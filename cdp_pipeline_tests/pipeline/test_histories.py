@@ -5,7 +5,6 @@ A failure names its seed. `CDP_TEST_SEED=…` tries other histories, `CDP_TEST_H
 
 import os
 import random
-from collections.abc import Iterable, Iterator
 from dataclasses import replace as changed
 from pathlib import Path
 
@@ -26,9 +25,7 @@ from cdp_pipeline_tests.oracle.histories import (
     to_history,
     write_cut,
 )
-from cdp_pipeline_tests.oracle.identity import entity_changes
-from cdp_pipeline_tests.oracle.registry import Registry
-from cdp_pipeline_tests.oracle.simulation import State, simulate
+from cdp_pipeline_tests.oracle.simulation import ALL, EVENTS, MAPS, simulate
 from cdp_pipeline_tests.pipeline.comparison import check_equal, expected, facts_by_group, published
 from cdp_pipeline_tests.pipeline.driver import Pipeline, open_pipeline
 from cdp_pipeline_tests.pipeline.projects import HISTORIES, HISTORIES_BY_ROW, lines
@@ -41,10 +38,13 @@ SHAPES = (
     Shape(cuts=4, values=(("crm", 6), ("email", 8), ("cookie", 12))),
     Shape(cuts=6, days=6, rows=2, values=(("crm", 4), ("email", 6), ("cookie", 12))),
 )
-STAGES = (
-    "cdp/customer_events",
-    *(f"customer/{name}" for name in ("event_identifiers", "identity_graph", "entity_map")),
-)
+# The stages after which a run may stop, and how far it has come then.
+STAGES = {
+    "cdp/customer_events": EVENTS,
+    "customer/event_identifiers": EVENTS,
+    "customer/identity_graph": MAPS,
+    "customer/entity_map": ALL,
+}
 # What a run writes about itself: its figures, its number, when it did what.
 OF_THE_RUN = (
     "metrics",
@@ -146,25 +146,6 @@ def test_run_that_stops_between_stages_loses_and_repeats_nothing(
     with open_pipeline(tmp_path, HISTORIES) as pipeline:
         for cut, stop in zip(cuts, stops, strict=True):
             run_cut(pipeline, cut, until=stop)
-        mapped = (stop in (STAGES[-1], None) for stop in stops)
-        *_, wanted = published_now_and_then(simulate(to_history(cuts), CUSTOMER), mapped)
+        reached = [ALL if stop is None else STAGES[stop] for stop in stops]
+        *_, wanted = simulate(to_history(cuts), CUSTOMER, reached=reached)
         check_equal(published(pipeline, CUSTOMER), expected(wanted), f"{where}, stops {stops}")
-
-
-def published_now_and_then(states: list[State], mapped: Iterable[bool]) -> Iterator[State]:
-    """Yield the states of a history in which only some of the runs came as far as the map."""
-    registry = Registry(CUSTOMER.name)
-    for seq, (state, publishes) in enumerate(zip(states, mapped, strict=True)):
-        if not publishes:
-            continue
-        before = registry.map
-        registry.publish(state.identifiers, state.groups, seq, None)
-        owners = {event_id: registry.map[event.anchor_id] for event_id, event in state.event_identifiers.items()}
-        yield changed(
-            state,
-            map=registry.map,
-            registry=dict(registry.entities),
-            redirects=registry.redirects(),
-            changes=tuple(entity_changes(before, registry.map)),
-            stitched={event_id: owners.get(event_id) for event_id in state.events},
-        )
