@@ -14,6 +14,7 @@ and what the map said before is kept in `entity_map_history`.
 import hashlib
 import json
 
+import pyarrow as pa
 from sqlglot import exp
 
 from cdp_pipeline import tables
@@ -108,9 +109,27 @@ def _touch(work: Work, entity: Entity, decisions: Decisions) -> None:
     """Which identifiers are to be looked at: all of the components that something happened to."""
     if work.due is not Due.ALL:
         work.run(SQL["queue_decisions"], since=work.since)
+        _queue_classes(work)
         work.run(SQL["queue_holders"], since=work.since)
     hubs.find_hubs(work, entity, decisions)
+    if work.due is not Due.ALL:
+        work.run(SQL["queue_shared"])
     work.run(SQL["touched_all" if work.due is Due.ALL else "touched_queue"])
+
+
+def _queue_classes(work: Work) -> None:
+    """All who were or are the same as an identifier about which that was decided anew, in use or not."""
+    ever = work.fetch(SQL["same_ever"], since=work.since)
+    if not any(changed for *_, changed in ever):
+        return
+    import networkx as nx
+
+    decided = {end for one, other, changed in ever if changed for end in (one, other)}
+    classes = nx.connected_components(nx.Graph([(one, other) for one, other, _ in ever]))
+    members = [str(member) for each in classes if each & decided for member in each]
+    work.connection.load("changed_classes", pa.table({"identifier_id": pa.array(members, pa.string())}))
+    work.run(SQL["queue_classes"])
+    work.connection.unload("changed_classes")
 
 
 def _compare(work: Work) -> None:

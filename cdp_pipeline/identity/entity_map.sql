@@ -43,6 +43,23 @@ select g.identifier_id
 from kind.identity_graph as g
 where g.other_id in (select d.identifier_id from decided as d where d.verdict = 'unstitch')
 
+-- name: same_ever
+-- What operators ever called the same, and whether that changed.
+select d.identifier_id, d.other_id, d.changed_in > :since as changed from kind.decisions as d where d.verdict = 'same'
+
+-- name: queue_classes
+insert into kind.touched_identifiers (identifier_id)
+select cast(c.identifier_id as uuid) from changed_classes as c
+
+-- name: queue_shared
+-- Shared identifiers of events that hold what went into quarantine or left it: another identifier may have logged in.
+insert into kind.touched_identifiers (identifier_id)
+select distinct u.identifier_id
+from (
+    select s.identifier_id, unnest(s.identifier_ids) as member_id from kind.shared_sightings as s
+) as u
+where u.member_id in (select f.identifier_id from flipped as f)
+
 -- name: queue_holders
 -- Identifiers of changed events, where their component breaks a limit: which links it uses depends on when they were last
 -- seen, and whose a shared identifier is on when somebody logged in.

@@ -5,6 +5,7 @@ are fetched and taken one by one.
 """
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 from uuid import UUID
 
@@ -28,8 +29,9 @@ def solve(work: Work, entity: Entity, decisions: Decisions) -> None:
     _forget_unstitched(work, decisions)
     work.run(SQL["nodes"])
     report(f"{work.spec.kind}: components", 0, 1)
-    graph = _graph(work, Limits.of(entity), decisions)
-    labels, refused = _within_limits(work, Limits.of(entity), graph, _pairs(work, "same_links"))
+    limits, same = Limits.of(entity), _same(work, decisions)
+    graph = _graph(work, limits, decisions, same)
+    labels, refused = _within_limits(work, limits, graph, same)
     report(f"{work.spec.kind}: components", 1, 1)
     number = np.arange(len(labels), dtype=np.int64)
     rows = {"number": number, "group_number": labels, "component_number": graph.component}
@@ -66,21 +68,41 @@ def _numbers(table: pa.Table, name: str) -> Numbers:
     return numbers
 
 
-def _graph(work: Work, limits: Limits, decisions: Decisions) -> Graph:
+def _same(work: Work, decisions: Decisions) -> list[tuple[int, int]]:
+    """Pairs of nodes that operators called the same: by decisions alone, whoever of a class is not there."""
+    classes = decisions.same_classes()
+    if not classes:
+        return []
+    numbers = {first: number for number, first in enumerate(sorted(set(classes.values())))}
+    rows = {
+        "identifier_id": pa.array(map(str, classes), pa.string()),
+        "class_number": pa.array([numbers[first] for first in classes.values()], pa.int64()),
+    }
+    work.connection.load("same_members", pa.table(rows))
+    members = work.fetch(SQL["same"])
+    work.connection.unload("same_members")
+    return [(int(a), int(b)) for (a, one), (b, other) in pairwise(members) if one == other]
+
+
+def _graph(work: Work, limits: Limits, decisions: Decisions, same: Sequence[tuple[int, int]]) -> Graph:
     found = work.fetch_arrow(SQL["node_priorities"])
     priority = np.zeros(found.num_rows, dtype=np.int64)
     priority[_numbers(found, "number")] = _numbers(found, "priority")
     nodes = len(priority)
-    a, b = _pairs(work, "edges")
+    ones, others = np.array(same, dtype=np.int64).reshape(-1, 2).T
+    links = _pairs(work, "edges")
+    renames = _pairs(work, "renames")
+    a, b = np.concatenate([links[0], ones]), np.concatenate([links[1], others])
     contracted = np.arange(nodes, dtype=np.int64)
-    ones, others = _pairs(work, "contracting_links")
-    if len(ones):
-        contracted = component_numbers(nodes, ones, others)
+    if len(ones) or len(renames[0]):
+        contracted = component_numbers(nodes, np.concatenate([renames[0], ones]), np.concatenate([renames[1], others]))
     core = contracted
     if not limits.bridging.all():
-        bridges = limits.bridging[priority[a]] & limits.bridging[priority[b]]
-        core = component_numbers(nodes, np.concatenate([a[bridges], ones]), np.concatenate([b[bridges], others]))
-    return Graph(priority, a, b, component_numbers(nodes, a, b), contracted, core, _different(work, decisions))
+        bridges = limits.bridging[priority[links[0]]] & limits.bridging[priority[links[1]]]
+        core = component_numbers(
+            nodes, np.concatenate([links[0][bridges], ones]), np.concatenate([links[1][bridges], others])
+        )
+    return Graph(priority, component_numbers(nodes, a, b), contracted, core, _different(work, decisions))
 
 
 def _different(work: Work, decisions: Decisions) -> list[tuple[int, int]]:
@@ -94,7 +116,7 @@ def _different(work: Work, decisions: Decisions) -> list[tuple[int, int]]:
 
 
 def _within_limits(
-    work: Work, limits: Limits, graph: Graph, same: tuple[Numbers, Numbers]
+    work: Work, limits: Limits, graph: Graph, same: Sequence[tuple[int, int]]
 ) -> tuple[Numbers, Sequence[Refusal]]:
     """The group of each node; the links that are not used."""
     broken = broken_components(graph, limits)
@@ -102,8 +124,7 @@ def _within_limits(
     if not len(broken):
         return graph.component, []
     nodes = np.flatnonzero(np.isin(graph.component, broken))
-    pairs = list(zip(same[0].tolist(), same[1].tolist(), strict=True))
-    solver = Solver(graph, limits, nodes.tolist(), pairs)
+    solver = Solver(graph, limits, nodes.tolist(), same)
     refused = solver.solve(_links(work, nodes))
     labels = graph.component.copy()
     first = int(labels.max()) + 1

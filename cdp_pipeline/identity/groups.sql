@@ -40,29 +40,29 @@ where i.identifier_id in (select t.identifier_id from touched as t)
 select n.number, n.priority from nodes as n
 
 -- name: edges
--- The links in use, and what operators called the same.
+-- The links in use.
 select distinct a.number as a, b.number as b
 from kind.identity_graph as g
 join nodes as a on a.identifier_id = g.identifier_id
 join nodes as b on b.identifier_id = g.other_id
 left join unstitched as u on u.identifier_id = g.identifier_id and u.other_id = g.other_id
-where u.identifier_id is null or g.kind = 'same'
+where g.kind <> 'same' and u.identifier_id is null
 
--- name: same_links
-select distinct a.number as a, b.number as b
-from kind.identity_graph as g
-join nodes as a on a.identifier_id = g.identifier_id
-join nodes as b on b.identifier_id = g.other_id
-where g.kind = 'same'
-
--- name: contracting_links
--- What counts once in its type: the same by decision, and renamed by an identity map.
+-- name: renames
+-- The links in use by which an identity map renames an identifier.
 select distinct a.number as a, b.number as b
 from kind.identity_graph as g
 join nodes as a on a.identifier_id = g.identifier_id
 join nodes as b on b.identifier_id = g.other_id
 left join unstitched as u on u.identifier_id = g.identifier_id and u.other_id = g.other_id
-where g.kind = 'same' or (g.kind = 'map' and a.priority = b.priority and u.identifier_id is null)
+where g.kind = 'map' and a.priority = b.priority and u.identifier_id is null
+
+-- name: same
+-- Identifiers that operators called the same as others, each with its class.
+select n.number, m.class_number
+from same_members as m
+join nodes as n on n.identifier_id = cast(m.identifier_id as uuid)
+order by m.class_number, n.number
 
 -- name: different
 select a.number, b.number

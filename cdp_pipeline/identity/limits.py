@@ -52,8 +52,6 @@ class Graph:
 
     Attributes:
         priority: of each node, the importance of its type.
-        a: the more important end of each link.
-        b: its other end.
         component: of each node, the number of its component; `same` counts as a connection here.
         contracted: of each node, the number of its class.
         core: of each node, the number of what is connected by links of bridging types alone.
@@ -61,8 +59,6 @@ class Graph:
     """
 
     priority: Numbers
-    a: Numbers
-    b: Numbers
     component: Numbers
     contracted: Numbers
     core: Numbers
