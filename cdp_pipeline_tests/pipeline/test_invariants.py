@@ -133,10 +133,16 @@ CASES = [
     Case(MAP, "one owner for each identifier and moment", ONE_ROW_TWICE),
     Case(
         MAP,
-        "exactly the identifiers in use have an owner",
-        "update kind.entity_map set entity_id = null "
-        "where identifier_id = (select v.identifier_id from kind.identifier_values as v where v.value = 'c3')",
-        lands=SMALLER,
+        "exactly the identifiers in use have a group",
+        f"delete from kind.identifier_groups as g where g.identifier_id = {ANNAS}",  # noqa: S608
+        within="entity_ids.add_changed_groups",
+    ),
+    Case(
+        MAP,
+        "every owner is an entity of today",
+        "update kind.entity_map set entity_id = cast('00000000-0000-4000-8000-000000000001' as uuid) "  # noqa: S608
+        f"where identifier_id = {ANNAS}",
+        within="entity_map.add_fresh",
     ),
     Case(
         MAP,
