@@ -8,6 +8,7 @@ A person who disappears in another is merged; one whose identifiers go to severa
 by another id is renamed; one without any identifier left vanishes. Who was nobody before appears.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
@@ -21,7 +22,7 @@ from cdp_pipeline.operations.session import Session
 from cdp_pipeline.progress import report
 from cdp_pipeline.warehouse.base import Connection, Row
 from cdp_pipeline.warehouse.stage import SQL as STAGES
-from cdp_pipeline.warehouse.stage import Due, StageSpec, what_is_due
+from cdp_pipeline.warehouse.stage import Due, Facts, StageSpec, what_is_due
 
 _TEMPORARY = ("before", "after", "flows", "people", "events", "refused", "quarantined")
 
@@ -223,30 +224,28 @@ class _Rehearsal:
         self._found: dict[str, Any] = {}
 
     def identity(self) -> None:
-        """Rehearses all stages but the last, and compares who is who."""
+        """Rehearses all stages but that of the profiles, and compares who is who."""
         self._forget()
         for name in ("before", "refused", "quarantined"):
             self._run(name)
         last_change = self._fetch("last_change")[0][0]
         moved = 0
-        for number in range(len(STAGES_OF_A_KIND) - 1):
-            spec = STAGES_OF_A_KIND[number][0](self._session.project, self._kind)
+        for spec, work in self._work(profiles=False):
             keeps = spec.asset == f"{self._kind}/stitched_events" and self._is_due(spec)
             if keeps:
                 self._run("events")
-            self._stage(number, spec)
+            self._stage(spec, work)
             if keeps:
                 moved = self._fetch("events_moved")[0][0]
         self._compare(last_change, moved)
         self._forget()
 
     def profiles(self) -> None:
-        """Rehearses the last stage and compares the attributes."""
-        number = len(STAGES_OF_A_KIND) - 1
-        spec = STAGES_OF_A_KIND[number][0](self._session.project, self._kind)
-        kept = keep_profiles(self._connection, self._schemas) if self._is_due(spec) else None
-        self._stage(number, spec)
-        self._found["profiles"] = compare_profiles(self._connection, self._schemas, kept)
+        """Rehearses the stage of the profiles and compares the attributes."""
+        for spec, work in self._work(profiles=True):
+            kept = keep_profiles(self._connection, self._schemas) if self._is_due(spec) else None
+            self._stage(spec, work)
+            self._found["profiles"] = compare_profiles(self._connection, self._schemas, kept)
 
     def result(self) -> KindPlan:
         """All that would change."""
@@ -260,13 +259,17 @@ class _Rehearsal:
         nothing = not any(signs) and self._found["profiles"].changes_nothing
         return KindPlan(self._kind, nothing, self._stages, **self._found)
 
-    def _stage(self, number: int, spec: StageSpec) -> None:
-        due, why = why_due(self._connection, spec)
+    def _work(self, *, profiles: bool) -> list[tuple[StageSpec, Callable[..., Facts]]]:
+        """The stages in their order, with what does their work: that of the profiles, or all others."""
+        specs = ((spec(self._session.project, self._kind), work) for spec, work in STAGES_OF_A_KIND)
+        return [each for each in specs if (each[0].asset == f"{self._kind}/profiles") is profiles]
+
+    def _stage(self, spec: StageSpec, work: Callable[..., Facts]) -> None:
+        why = why_due(self._connection, spec)
         self._steps.tell(spec.asset, done=False)
-        work = STAGES_OF_A_KIND[number][1]
         facts = work(self._connection, self._session.project, self._kind, self._session.run)
         self._steps.tell(spec.asset, done=True)
-        if due is not Due.NOTHING:
+        if facts.due is not Due.NOTHING:
             self._stages.append(StagePlan(spec.asset, facts.due.value, why))
 
     def _is_due(self, spec: StageSpec) -> bool:
@@ -328,20 +331,17 @@ def gate_verdict(guards: PublishGuards, entities: int, merged: int, growth: int)
     return Gate(share, growth, reasons)
 
 
-def why_due(connection: Connection, spec: StageSpec) -> tuple[Due, str]:
-    """What a stage would have to do now, and why, in words."""
-    due, _ = what_is_due(connection, spec)
-    if due is Due.NOTHING:
-        return due, ""
+def why_due(connection: Connection, spec: StageSpec) -> str:
+    """Why a stage would have something to do now, in words."""
     states = {asset: row for asset, *row in connection.fetch(STAGES["states"].bind(spec.schemas))}
     if spec.asset not in states:
-        return due, "it has never run"
+        return "it has never run"
     cursor, _, _, definition = states[spec.asset]
     if definition != spec.definition:
-        return due, "the project defines it in another way"
+        return "the project defines it in another way"
     inputs = [(asset, *states[asset]) for asset in spec.inputs if asset in states]
     rebuilt = [asset for asset, _, _, rebuilt_in, _ in inputs if rebuilt_in > cursor]
     if rebuilt:
-        return due, f"done again: {', '.join(rebuilt)}"
+        return f"done again: {', '.join(rebuilt)}"
     changed = [asset for asset, _, changed_in, _, _ in inputs if changed_in > cursor]
-    return due, f"changed: {', '.join(changed)}" if changed else "rows are marked to be done again"
+    return f"changed: {', '.join(changed)}" if changed else "what it reads is marked or has changed"

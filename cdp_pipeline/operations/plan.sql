@@ -221,21 +221,25 @@ with members as (
     where a.entity_id in (select p.entity_id from plan_people as p where p.sources > 1)
 ),
 linked as (
-    select g.identifier_id as one_id, g.other_id as two_id from kind.identity_graph as g
+    select g.identifier_id as one_id, g.other_id as two_id
+    from kind.identity_graph as g
+    join members as a on a.identifier_id = g.identifier_id
+    join members as b on b.identifier_id = g.other_id and b.entity_id = a.entity_id
     union
-    select h.other_id as one_id, h.identifier_id as two_id from kind.identity_graph as h
+    select h.other_id as one_id, h.identifier_id as two_id
+    from kind.identity_graph as h
+    join members as c on c.identifier_id = h.identifier_id
+    join members as d on d.identifier_id = h.other_id and d.entity_id = c.entity_id
     union
     select m.identifier_id as one_id, m.identifier_id as two_id from members as m
 )
 select i.identifier_type, i.value, i.identifier_id, j.joined
 from (
-    select l.one_id, count(distinct b.entity_id) as joined
+    select l.one_id, count(distinct p.entity_id) as joined
     from linked as l
-    join members as x on x.identifier_id = l.one_id
-    join members as y on y.identifier_id = l.two_id and y.entity_id = x.entity_id
-    join plan_before as b on b.identifier_id = l.two_id
+    join plan_before as p on p.identifier_id = l.two_id
     group by l.one_id
-    having count(distinct b.entity_id) > 1
+    having count(distinct p.entity_id) > 1
 ) as j
 join kind.identifiers as i on i.identifier_id = j.one_id
 order by j.joined desc, i.priority desc, i.identifier_type, i.value

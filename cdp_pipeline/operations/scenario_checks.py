@@ -12,7 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from cdp_pipeline.config.model import Project
-from cdp_pipeline.operations.scenario_files import NOBODY, PlacedScenario, read_identifier
+from cdp_pipeline.operations.scenario_files import GIVEN, NOBODY, PlacedScenario, read_identifier
 from cdp_pipeline.operations.scenario_model import ExpectedOwner
 from cdp_pipeline.sql.statements import Statements
 from cdp_pipeline.warehouse.base import Connection, Row
@@ -113,7 +113,7 @@ class _Check:
     def _owner(self, number: int, owner: ExpectedOwner) -> Iterator[Failure]:
         wanted = None if owner.person == NOBODY else self._group(owner.person)
         if owner.event is not None:
-            what, found = f"event {owner.event}", self._fetch("owner_of_event", event=owner.event)
+            what, found = f"event {owner.event}", self._fetch("owner_of_event", event=owner.event, given=GIVEN)
         else:
             identifier_type, value = read_identifier(self._entity, owner.identifier or "")
             at = owner.at or _END

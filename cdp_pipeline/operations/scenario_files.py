@@ -25,6 +25,7 @@ from cdp_pipeline.operations.names import normalised
 from cdp_pipeline.operations.scenario_model import VERDICTS, ExpectedOwner, GivenDecision, Scenario
 
 FOLDER = "tests"
+GIVEN = "given_events"  # the source that a test's events land from
 NOBODY = "nobody"
 _TWO = ("same", "different")
 _TABLE = re.compile(r"(\w+\.)?\w+")
@@ -124,7 +125,7 @@ def _read(project: Project, node: Node, findings: Findings) -> Iterator[PlacedSc
     kind = check.kind()
     if kind is not None:
         check.everything(project.entities[kind])
-        if len(findings.errors) == known:
+        if len(findings.errors) == known and not check.is_empty():
             yield PlacedScenario(scenario, kind, node.file, node.locations(), check.notes)
 
 
@@ -164,8 +165,6 @@ class _Check:
         for number, decision in enumerate(self._scenario.decisions):
             self._decision(entity, ("decisions", number), decision)
         expect = self._scenario.expect
-        if not expect.model_fields_set:
-            self._report(("expect",), "expects nothing.", "Write people, together, apart, owner or attributes.")
         for name in ("together", "apart"):
             for number, identifiers in enumerate(getattr(expect, name)):
                 self._identifiers(entity, ("expect", name, number), identifiers)
@@ -177,10 +176,17 @@ class _Check:
         for number, values in enumerate(expect.attributes):
             self._attributes(entity, ("expect", "attributes", number), values)
 
-    def _given(self, entity: Entity) -> None:
-        scenario = self._scenario
+    def is_empty(self) -> bool:
+        """Whether nothing is given or expected, which is reported."""
+        scenario, known = self._scenario, len(self._findings.errors)
         if not (scenario.events or scenario.rows or scenario.tables):
             self._report(("events",), "is missing: nothing happens in this test.", "Write events, rows or tables.")
+        if not scenario.expect.model_fields_set:
+            self._report(("expect",), "expects nothing.", "Write people, together, apart, owner or attributes.")
+        return len(self._findings.errors) > known
+
+    def _given(self, entity: Entity) -> None:
+        scenario = self._scenario
         for number, event in enumerate(scenario.events):
             self._source(entity, ("events", number), event.source)
         for source in scenario.rows:

@@ -20,13 +20,12 @@ from cdp_pipeline.errors import CdpError, UsageError
 from cdp_pipeline.events.customer_events import land_events
 from cdp_pipeline.operations.pipeline import run_stages
 from cdp_pipeline.operations.scenario_checks import SQL, Explain, Failure, check
-from cdp_pipeline.operations.scenario_files import PlacedScenario, read_identifier, read_scenarios
+from cdp_pipeline.operations.scenario_files import GIVEN, PlacedScenario, read_identifier, read_scenarios
 from cdp_pipeline.operations.scenario_tables import make_tables
 from cdp_pipeline.warehouse.base import Connection
 from cdp_pipeline.warehouse.scratch import scratch_connection
 from cdp_pipeline.warehouse.stage import Run
 
-GIVEN = "given_events"
 _FIRST_DAY = date(1, 1, 1)
 _LAST_MOMENT = datetime(9999, 1, 1, tzinfo=UTC)  # no given day is still to come
 

@@ -26,11 +26,15 @@ where m.identifier_id = cdp_hash('identifier', cast(:identifier_type as text), c
     and (m.valid_to is null or m.valid_to > cast(:at as timestamptz))
 
 -- name: owner_of_event
+-- Of a given event, else of the events of given rows that go by this id.
 select s.entity_id
 from kind.stitched_events as s
 join cdp.customer_events as e on e.event_id = s.event_id
-where e.source_event_id = :event
-order by e.landed_from, e.source_id
+where e.source_event_id = :event and (
+    e.landed_from = :given
+    or not exists (select 1 from cdp.customer_events as g where g.source_event_id = :event and g.landed_from = :given)
+)
+order by e.source_id
 
 -- name: attributes
 select a.attribute_id, cast(a.value as text) from kind.attributes as a where a.entity_id = :entity_id
