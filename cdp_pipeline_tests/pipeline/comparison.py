@@ -135,7 +135,7 @@ def connected_by(pairs: list[tuple[Any, ...]]) -> set[frozenset[str]]:
 def expected(state: State) -> Published:
     """Return what the oracle says."""
     carriers = state.event_identifiers
-    in_use = [same & state.identifiers.keys() for same in state.evidence.same]
+    in_use = [frozenset(same & state.identifiers.keys()) for same in state.evidence.same]
     return Published(
         events={i: (row.source, row.day, *row.place, row.time, row.amount) for i, row in state.events.items()},
         duplicates={(row.day, row.source, *row.place, row.event_id) for row in state.duplicates},
