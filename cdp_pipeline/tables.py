@@ -364,7 +364,7 @@ REFUSED_LINKS = Table(
 SHARED_SIGHTINGS = Table(
     KIND,
     "shared_sightings",
-    "an event that holds an identifier in conflict",
+    "an event that holds an identifier in conflict beside a more important one",
     public=False,
     indexes=("identifier_id", "event_id"),
 ).having("""

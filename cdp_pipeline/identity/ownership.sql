@@ -64,7 +64,7 @@ from (
     from kind.event_identifiers as i
     where i.event_id in (select c.event_id from changed_holders as c)
 ) as u
-where u.identifier_id in (select k.identifier_id from conflicts as k)
+where u.identifier_id <> u.identifier_ids[1] and u.identifier_id in (select k.identifier_id from conflicts as k)
     and u.identifier_id in (select o.other_id from kind.refused_links as o where o.effect = 'conflict')
 
 -- name: fresh_conflicts
@@ -78,7 +78,8 @@ where :everything or k.identifier_id not in (select o.other_id from kind.refused
 select count(*) from fresh_conflicts as f
 
 -- name: gather_sightings
--- Their links tell on which days they were seen beside others; only the events of those days are read.
+-- Their links tell on which days they were seen beside others; only the events of those days are read. An event that an
+-- identifier anchors itself is no log-in on it.
 insert into kind.shared_sightings (identifier_id, event_id, event_time, identifier_ids)
 select u.identifier_id, u.event_id, u.event_time, u.identifier_ids
 from (
@@ -87,9 +88,12 @@ from (
     where cdp_size(i.identifier_ids) > 1 and i.arrived_on in (
         select g.arrived_on from kind.identity_graph as g
         where g.other_id in (select f.identifier_id from fresh_conflicts as f)
+        union
+        select g.arrived_on from kind.identity_graph as g
+        where g.identifier_id in (select f.identifier_id from fresh_conflicts as f)
     )
 ) as u
-where u.identifier_id in (select f.identifier_id from fresh_conflicts as f)
+where u.identifier_id <> u.identifier_ids[1] and u.identifier_id in (select f.identifier_id from fresh_conflicts as f)
 
 -- name: levels
 select distinct k.priority from conflicts as k where k.when_shared <> 'nobody' order by k.priority
