@@ -122,8 +122,7 @@ left join (select v.from_entity_id, count(*) as targets from plan_flows as v gro
 select
     (select count(distinct b.entity_id) from plan_before as b) as entities_before,
     count(*) as entities_after,
-    count(*) filter (where p.identifiers_before is null and p.renamed = 0) as appeared,
-    coalesce(max(p.identifiers - p.identifiers_before), 0) as largest_growth
+    count(*) filter (where p.identifiers_before is null and p.renamed = 0) as appeared
 from plan_people as p
 
 -- name: identifier_figures
