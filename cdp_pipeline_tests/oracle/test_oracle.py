@@ -28,7 +28,7 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 SEEDS_PER_CASE = 50
-CASES = range(0, 1200, SEEDS_PER_CASE)
+CASES = range(0, 600, SEEDS_PER_CASE)
 FEW_CASES = range(0, 150, SEEDS_PER_CASE)
 
 # A crowded world, a sparse one, and a long history of a sparse one.
