@@ -71,7 +71,8 @@ join nodes as a on a.identifier_id = cast(d.one as uuid)
 join nodes as b on b.identifier_id = cast(d.other as uuid)
 
 -- name: links_in_order
--- The links in use of components that break a limit, those that prove most first.
+-- The links in use of components that break a limit, those that prove most first. Renames come before all else, for what
+-- they make one counts once in its type: taken later, they would let in what had been refused.
 select l.a, l.b, l.of_maps = 1 and l.priority = l.other_priority as renames, l.of_events = 1 as of_events
 from (
     select a.number as a, b.number as b, a.identifier_id, b.identifier_id as other_id, a.priority,
@@ -86,7 +87,7 @@ from (
     where g.kind <> 'same' and u.identifier_id is null
     group by a.number, b.number, a.identifier_id, b.identifier_id, a.priority, b.priority
 ) as l
-order by l.of_maps desc, l.other_priority, l.last_seen desc, l.priority, l.identifier_id, l.other_id
+order by case when l.of_maps = 1 and l.priority = l.other_priority then 0 else 1 end, l.of_maps desc, l.other_priority, l.last_seen desc, l.priority, l.identifier_id, l.other_id
 
 -- name: solved
 -- Each identifier with the numbers of its group and of its component.

@@ -4,7 +4,7 @@ Identifiers are numbered nodes. A *class* is what operators called the same, or 
 type it counts once. A component that as one group breaks no limit is one group, found for all components at once on
 arrays. Of the others the links are taken one after the other, by how much they prove:
 
-  1. those of an identity map first
+  1. those of an identity map first, and among these the renames, for what they make one counts once
   2. then by the less important end: links among important types prove more than links of cookies
   3. then the newest
   4. then by the more important end, and at last by the ids of both

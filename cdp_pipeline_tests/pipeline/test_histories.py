@@ -29,6 +29,7 @@ from cdp_pipeline_tests.oracle.simulation import ALL, EVENTS, MAPS, simulate
 from cdp_pipeline_tests.pipeline.comparison import check_equal, expected, facts_by_group, published
 from cdp_pipeline_tests.pipeline.driver import Pipeline, open_pipeline
 from cdp_pipeline_tests.pipeline.projects import HISTORIES, HISTORIES_BY_ROW, lines
+from cdp_pipeline_tests.pipeline.rebuild import check_full_run
 
 MANY = int(os.environ.get("CDP_TEST_HISTORIES", "8"))
 FEW, FEWER = max(2, MANY // 6), max(1, MANY // 12)
@@ -45,18 +46,6 @@ STAGES = {
     "customer/identity_graph": MAPS,
     "customer/entity_map": ALL,
 }
-# What a run writes about itself: its figures, its number, when it did what.
-OF_THE_RUN = (
-    "metrics",
-    "replays",
-    "number",
-    "cursor",
-    "changed_in",
-    "rebuilt_in",
-    "stitched",
-    "calculated",
-    "valid_at",
-)
 
 
 def some_history(seed: int, number: int) -> tuple[random.Random, list[Cut], str]:
@@ -81,16 +70,6 @@ def test_every_table_equals_the_oracle_after_every_cut(tmp_path: Path, seed: int
             check_equal(published(pipeline, CUSTOMER), expected(state), f"{where}, cut {place}")
             assert facts_by_group(pipeline, CUSTOMER) == state.facts_by_group, f"{where}, cut {place}"
         check_full_run(pipeline, where)
-
-
-def check_full_run(pipeline: Pipeline, where: str) -> None:
-    """Calculate everything again: the same rows and ids in every table, and no change of the map."""
-    before = pipeline.dump(without=OF_THE_RUN)
-    facts = pipeline.run(full=True)
-    after = pipeline.dump(without=OF_THE_RUN)
-    for table, rows in before.items():
-        assert after[table] == rows, f"{table}, {where}"
-    assert facts["customer/entity_map"].metrics["changes"] == 0, where
 
 
 @pytest.mark.parametrize("number", range(FEWER))

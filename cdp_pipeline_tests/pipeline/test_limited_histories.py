@@ -14,7 +14,7 @@ from cdp_pipeline_tests.oracle.simulation import ALL, EVENTS, MAPS, simulate
 from cdp_pipeline_tests.pipeline.comparison import check_equal, expected, facts_by_group, published
 from cdp_pipeline_tests.pipeline.driver import open_pipeline
 from cdp_pipeline_tests.pipeline.limited import limited_history, make_maps, project_of, run_limited_cut
-from cdp_pipeline_tests.pipeline.test_histories import check_full_run
+from cdp_pipeline_tests.pipeline.rebuild import check_full_run
 
 MANY = int(os.environ.get("CDP_TEST_LIMITED_HISTORIES", "8"))
 FEW = max(2, MANY // 4)
