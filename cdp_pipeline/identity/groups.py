@@ -84,6 +84,13 @@ def _same(work: Work, decisions: Decisions) -> list[tuple[int, int]]:
     return [(int(a), int(b)) for (a, one), (b, other) in pairwise(members) if one == other]
 
 
+def _renames(work: Work, priority: Numbers) -> tuple[Numbers, Numbers]:
+    """The links by which an identity map renames an identifier: both ends are of one type."""
+    a, b = _pairs(work, "map_links")
+    renames = priority[a] == priority[b]
+    return a[renames], b[renames]
+
+
 def _graph(work: Work, limits: Limits, decisions: Decisions, same: Sequence[tuple[int, int]]) -> Graph:
     found = work.fetch_arrow(SQL["node_priorities"])
     priority = np.zeros(found.num_rows, dtype=np.int64)
@@ -91,7 +98,7 @@ def _graph(work: Work, limits: Limits, decisions: Decisions, same: Sequence[tupl
     nodes = len(priority)
     ones, others = np.array(same, dtype=np.int64).reshape(-1, 2).T
     links = _pairs(work, "edges")
-    renames = _pairs(work, "renames")
+    renames = _renames(work, priority)
     a, b = np.concatenate([links[0], ones]), np.concatenate([links[1], others])
     contracted = np.arange(nodes, dtype=np.int64)
     if len(ones) or len(renames[0]):

@@ -48,14 +48,14 @@ join nodes as b on b.identifier_id = g.other_id
 left join unstitched as u on u.identifier_id = g.identifier_id and u.other_id = g.other_id
 where g.kind <> 'same' and u.identifier_id is null
 
--- name: renames
--- The links in use by which an identity map renames an identifier.
+-- name: map_links
+-- The links in use of identity maps.
 select distinct a.number as a, b.number as b
 from kind.identity_graph as g
 join nodes as a on a.identifier_id = g.identifier_id
 join nodes as b on b.identifier_id = g.other_id
 left join unstitched as u on u.identifier_id = g.identifier_id and u.other_id = g.other_id
-where g.kind = 'map' and a.priority = b.priority and u.identifier_id is null
+where g.kind = 'map' and u.identifier_id is null
 
 -- name: same
 -- Identifiers that operators called the same as others, each with its class.
