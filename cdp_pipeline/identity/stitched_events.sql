@@ -79,7 +79,8 @@ from (
 ) as c
 join kind.stitched_events as s on s.anchor_id = c.identifier_id
 left join kind.entity_map as m on m.identifier_id = s.anchor_id
-    and (m.valid_from is null or m.valid_from <= s.event_time) and (m.valid_to is null or s.event_time < m.valid_to)
+    and coalesce(m.valid_from, cast('-infinity' as timestamptz)) <= s.event_time
+    and s.event_time < coalesce(m.valid_to, cast('infinity' as timestamptz))
 where s.entity_id is distinct from m.entity_id
 
 -- name: rekey
@@ -110,7 +111,8 @@ from (
     where :concerned
 ) as a
 left join kind.entity_map as m on m.identifier_id = a.anchor_id
-    and (m.valid_from is null or m.valid_from <= a.event_time) and (m.valid_to is null or a.event_time < m.valid_to)
+    and coalesce(m.valid_from, cast('-infinity' as timestamptz)) <= a.event_time
+    and a.event_time < coalesce(m.valid_to, cast('infinity' as timestamptz))
 
 -- name: queue_winners
 insert into kind.dirty_entities (entity_id)
@@ -184,7 +186,8 @@ where m.entity_id is null
 select count(*)
 from kind.stitched_events as s
 left join kind.entity_map as m on m.identifier_id = s.anchor_id
-    and (m.valid_from is null or m.valid_from <= s.event_time) and (m.valid_to is null or s.event_time < m.valid_to)
+    and coalesce(m.valid_from, cast('-infinity' as timestamptz)) <= s.event_time
+    and s.event_time < coalesce(m.valid_to, cast('infinity' as timestamptz))
 where s.stitched = :now and s.entity_id is distinct from m.entity_id
 
 -- name: events_view
