@@ -13,6 +13,7 @@ from datetime import date
 
 from sqlglot import exp
 
+from cdp_pipeline import tables
 from cdp_pipeline.config.model import Entity, Project
 from cdp_pipeline.events.landing import Days, last_day
 from cdp_pipeline.identity.renames import count_renames
@@ -139,7 +140,9 @@ def _find_changed(work: Work, days: Days | None) -> None:
 
 
 def _add_map_links(work: Work, concerned: exp.Expr) -> None:
-    work.connection.open_days(day for (day,) in work.fetch(SQL["map_days"], {"concerned": concerned}))
+    work.connection.open_days(
+        (day for (day,) in work.fetch(SQL["map_days"], {"concerned": concerned})), tables.IDENTITY_GRAPH
+    )
     work.run(SQL["add_map_links"], {"concerned": concerned})
 
 

@@ -208,6 +208,25 @@ def test_values_are_read_as_those_of_events(start: Start) -> None:
     assert MAPS not in stages_due(pipeline.connection, pipeline.project)
 
 
+def test_times_that_are_far_off_are_days_of_arrival_of_links_alone(start: Start) -> None:
+    """The server keeps days apart by month; it makes room for those in the table of links, and in no other."""
+    pipeline = start(with_maps(FIRST))
+    make_people(pipeline)
+    for number, text in enumerate(("0001-05-01", "1987-01-31", "9998-12-31", "infinity", "-infinity")):
+        pipeline.execute(
+            "insert into raw.people values (:id, 'ann@x', null, cast(:changed as timestamptz), false)",
+            id=f"w{number}",
+            changed=f"{text} 10:00:00+00" if text[-1].isdigit() else text,
+        )
+    facts = pipeline.run(until=MAP)
+    days = pipeline.column("select cast(g.arrived_on as text) from kind.identity_graph as g order by g.arrived_on")
+    assert days == ["0001-05-01", "1987-01-31", "2026-01-01", "2026-01-01", "9998-12-31"]
+    assert facts[MAPS].metrics["unreadable_times"] == 2
+    assert facts[GRAPH].days == {date(2026, 1, 1): {"links": 2}}
+    assert MAPS not in stages_due(pipeline.connection, pipeline.project)
+    assert pipeline.connection.columns_of("customer", "event_identifiers_1987_01") is None
+
+
 # What takes it away --------------------------------------------------------------------------------------------------
 
 
