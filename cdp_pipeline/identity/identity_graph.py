@@ -13,6 +13,7 @@ from datetime import date
 
 from sqlglot import exp
 
+from cdp_pipeline import tables
 from cdp_pipeline.config.model import Entity, Project
 from cdp_pipeline.events.landing import Days, last_day
 from cdp_pipeline.identity.renames import count_renames
@@ -71,10 +72,7 @@ def link_identifiers(
             _link_all(work, entity)
         else:
             _link_changed(work, entity, days)
-        _measure(work, link_decided(work))
-        # Rows of maps say times of their own, which may lie outside the project's days of arrival.
-        window = Days(project.start, last_day(project, run))
-        work.facts.days = {day: figures for day, figures in work.facts.days.items() if day and day in window}
+        _measure(work, link_decided(work), Days(project.start, last_day(project, run)))
         _clear(work)
     return work.facts
 
@@ -143,7 +141,9 @@ def _find_changed(work: Work, days: Days | None) -> None:
 
 
 def _add_map_links(work: Work, concerned: exp.Expr) -> None:
-    work.connection.open_days(day for (day,) in work.fetch(SQL["map_days"], {"concerned": concerned}))
+    work.connection.open_days(
+        (day for (day,) in work.fetch(SQL["map_days"], {"concerned": concerned})), tables.IDENTITY_GRAPH
+    )
     work.run(SQL["add_map_links"], {"concerned": concerned})
 
 
@@ -153,14 +153,15 @@ def _in(value: str, columns: str, table: str) -> exp.Expr:
     return exp.In(this=exp.maybe_parse(value, dialect="postgres"), query=exp.Subquery(this=query))
 
 
-def _measure(work: Work, loose: int) -> None:
+def _measure(work: Work, loose: int, window: Days) -> None:
     everything = work.due is Due.ALL
     names = ("identifiers", "links_by_day", "identifiers_touched")
     work.measure(**dict(zip(names, work.fetch(SQL["figures"])[0], strict=True)))
     days = exp.true() if everything else _in("g.arrived_on", "arrived_on", "changed_sightings")
     of_maps = _in("g.arrived_on", "cast(updated_at as date)", "changed_map_rows")
     for day, links in work.fetch(SQL["figures_by_day"], {"days": days if everything else exp.or_(days, of_maps)}):
-        work.facts.days[day] = {"links": links}
+        if day in window:  # rows of maps say times of their own
+            work.facts.days[day] = {"links": links}
     concerned = exp.true() if everything else _in("i.identifier_id", "identifier_id", "changed_ids")
     unseen = work.fetch(SQL["unseen_identifiers"], {"concerned": concerned})[0][0]
     loose += work.fetch(SQL["loose_links"], {"days": days})[0][0]

@@ -153,6 +153,10 @@ def _settle(work: Work, definitions: Sequence[str]) -> dict[int, _Cursor]:
         if number not in stays:
             same = [n for n, to in goes_to.items() if to is None and n in known and known[n].definition == definition]
             goes_to |= dict.fromkeys(same[:1], number)
+    # Where a map that is declared otherwise takes its own place, its first reading replaces the rows that differ.
+    own = {number for number, to in goes_to.items() if to is None and number < len(definitions)}
+    for number in own - set(goes_to.values()):
+        del goes_to[number]
     if goes_to:
         _move(work, goes_to)
     moved = {to: known[old] for old, to in goes_to.items() if to is not None}
@@ -240,13 +244,12 @@ class _Reading:
         _count(work, **figures, map_rows_written=written, map_rows_removed=gone)
 
     def _note(self) -> None:
-        """Notes how far the map was read. A row of a time that has not come yet must not hide those before it."""
+        """Notes how far the map was read."""
         work, known = self.work, self.known
         read_up_to = None
         if self.map_table.rises:
-            seen = (work.scalar(SQL["latest"]), None if known is None else known.read_up_to)
-            times = [moment for moment in seen if moment is not None]
-            read_up_to = min(max(times), datetime.now(UTC)) if times else None
+            seen = (work.scalar(SQL["latest"], now=work.now), None if known is None else known.read_up_to)
+            read_up_to = max((moment for moment in seen if moment is not None), default=None)
         cursor = _Cursor(map_definition(self.project, self.entity, self.map_table.declared), read_up_to, "")
         cursor = replace(cursor, fingerprint=fingerprint(work.connection, self.map_table, cursor.since))
         if cursor != known:

@@ -164,7 +164,8 @@ where r.status = 'valid'
     and r.identifier_id not in (select v.identifier_id from kind.identifier_values as v)
 
 -- name: latest
-select max(r.moment) from map_read as r
+-- The latest time that has come; a row that names a later one must not hide those that come before it.
+select max(r.moment) from map_read as r where r.moment <= :now
 
 -- name: figures
 select

@@ -37,9 +37,9 @@ select distinct s.primary_id as identifier_id from kind.map_sightings as s where
 select count(*) from led_on as l
 
 -- name: targets
--- The one target of each: that of the first map, and in its row the most important; with the target's own number,
--- unless that one is counted anew too.
-select t.origin_id, t.target_id, case when w.identifier_id is null then coalesce(i.superseded, 0) else 0 end as superseded
+-- The one target of each: that of the first map, and in its row the most important; with the target's own number, where
+-- that is not counted again too.
+select t.origin_id, t.target_id, case when n.identifier_id is null then coalesce(i.superseded, 0) else 0 end as steps
 from (
     select distinct on (s.primary_id) s.primary_id as origin_id, s.identifier_id as target_id
     from kind.map_sightings as s
@@ -47,7 +47,7 @@ from (
     order by s.primary_id, s.map_number, s.place
 ) as t
 left join kind.identifiers as i on i.identifier_id = t.target_id
-left join led_on as w on w.identifier_id = t.target_id
+left join led_on as n on n.identifier_id = t.target_id
 
 -- name: superseded_anew
 create temporary table superseded_anew as

@@ -10,6 +10,7 @@ from uuid import UUID
 
 import pyarrow as pa
 
+from cdp_pipeline import tables
 from cdp_pipeline.identity.decisions import read_decisions
 from cdp_pipeline.sql.statements import Statements
 from cdp_pipeline.warehouse.stage import Due, Work
@@ -41,7 +42,7 @@ def link_decided(work: Work) -> int:
     work.connection.unload("same_members")
     work.run(SQL["stale_same"])
     work.run(SQL["fresh_same"])
-    work.connection.open_days(day for (day,) in work.fetch(SQL["fresh_days"]))
+    work.connection.open_days((day for (day,) in work.fetch(SQL["fresh_days"])), tables.IDENTITY_GRAPH)
     work.run(SQL["remove"])
     work.run(SQL["add"])
     if work.due is not Due.ALL:

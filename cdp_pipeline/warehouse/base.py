@@ -165,8 +165,8 @@ class Connection(ABC):
         return self.render(statement)
 
     @abstractmethod
-    def open_days(self, days: Iterable[date]) -> None:
-        """Makes room for rows of these days of arrival in the tables that are `daily`."""
+    def open_days(self, days: Iterable[date], only: Table | None = None) -> None:
+        """Makes room for rows of these days of arrival in the tables that are `daily`, or in one of them only."""
 
     def create(self, table: Table, schema: str) -> None:
         """Makes the table, with what helps to find its rows, if it is not there; adds the columns that it lacks."""

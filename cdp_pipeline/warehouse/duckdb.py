@@ -20,6 +20,7 @@ from typing_extensions import override
 
 import duckdb
 from cdp_pipeline.errors import WarehouseBusy, WarehouseError
+from cdp_pipeline.tables import Table
 from cdp_pipeline.warehouse.base import Connection, Row
 
 _SETTINGS = (
@@ -123,7 +124,7 @@ class DuckDBConnection(Connection):
         return [(name, kind) for name, kind in rows] or None
 
     @override
-    def open_days(self, days: Iterable[date]) -> None:
+    def open_days(self, days: Iterable[date], only: Table | None = None) -> None:
         """Days need no room of their own here: a table is one."""
 
     @override

@@ -276,11 +276,13 @@ class PostgresConnection(Connection):
         self.run_text(text + by_day, {}, f"create.{table.name}")
 
     @override
-    def open_days(self, days: Iterable[date]) -> None:
+    def open_days(self, days: Iterable[date], only: Table | None = None) -> None:
         """Makes the partitions of the days' months: one for each month, because a statement locks every partition."""
         months = {day.replace(day=1) for day in days}
         for schema, table in self._daily:
-            names = {f"{table}_{month:%Y_%m}": month for month in months}
+            if only is not None and table != only.name:
+                continue
+            names = {f"{table}_{month.year:04}_{month:%m}": month for month in months}
             found = self.fetch_text(_PARTITIONS, {"schema": schema, "names": list(names)}, "partitions")
             for name in sorted(names.keys() - {there for (there,) in found}):
                 self._make_partition(schema, table, name, names[name])

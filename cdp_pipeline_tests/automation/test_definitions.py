@@ -66,7 +66,8 @@ INVARIANTS = [
     "customer/event_identifiers:the_anchor_is_the_first_identifier",
     "customer/identity_graph:both_ends_of_a_link_are_in_use",
     "customer/identity_graph:every_events_identifiers_are_in_use",
-    "customer/identity_graph:every_identifier_in_use_has_an_event",
+    "customer/identity_graph:every_identifier_in_use_has_an_event_or_a_maps_row",
+    "customer/identity_graph:the_identifiers_of_every_maps_row_are_in_use",
     "customer/profiles:every_entity_with_events_has_a_profile",
     "customer/profiles:every_profile_has_events",
     "customer/profiles:every_profiles_entity_exists",
@@ -240,3 +241,27 @@ def test_a_second_kind_of_entity_has_assets_and_steps_of_its_own() -> None:
     personal = {name for name, spec in specs.items() if spec.tags.get("pii") == "true" and name in own}
     assert personal == {"account/attributes/contact", "account/profiles", "account/attributes"}
     assert deps_of(specs["cdp/metrics"]) == "account/profiles customer/profiles"
+
+
+def test_a_kind_with_identity_maps_has_an_asset_and_a_step_for_them() -> None:
+    """And each of their tables is an asset, which others fill; kinds without maps have neither."""
+    maps = """\
+    identity_maps:
+      - {table: raw.people, primary: {type: cookie, column: id}, persons: {email: mail}}
+      - {table: raw.people, primary: {type: email, column: mail}, persons: {email: new_mail}}
+"""
+    with quick_folder() as folder:
+        built = build_definitions(write_tiny(folder, TINY + maps + ACCOUNT, {}))
+    specs = {spec.key.to_user_string(): spec for spec in built.resolve_all_asset_specs()}
+    own = {name for name in specs if "identity_maps" in name or "raw" in name}
+    assert own == {"customer/identity_maps", "landing/raw/people"}
+    assert deps_of(specs["customer/identity_maps"]) == "landing/raw/people"
+    assert deps_of(specs["customer/identity_graph"]) == "customer/event_identifiers customer/identity_maps"
+    assert deps_of(specs["customer/identifiers"]) == "customer/event_identifiers customer/identity_maps"
+    assert deps_of(specs["account/identity_graph"]) == "account/event_identifiers"
+    assert specs["customer/identity_maps"].metadata["dagster/table_name"] == "customer.identity_map_rows"
+    assert [each["table"] for each in specs["customer/identity_maps"].metadata["maps"].value] == ["raw.people"] * 2
+    jobs = {job.name: {node.name for node in job.nodes} for job in built.resolve_all_job_defs()}
+    configs: Any = built.resolve_job_def("rebuild").get_run_config_for_partition_key("2026-01-02")
+    assert set(configs["ops"]) == jobs["rebuild"] - {"metrics", "health"}
+    assert "customer__identity_maps" in jobs["rebuild"]

@@ -65,6 +65,8 @@ def test_twelve_mistakes_are_found_at_once_each_at_its_place(tmp_path: Path) -> 
     assert [attribute.id for attribute in project.entities["customer"].attributes] == ["revenue"]
 
 
+MAP_OF = "    identity_maps:\n      - {table: raw.map, primary: {type: "
+
 # What is replaced in the small project, by what, and the line and the mistake as a user reads it, or how it begins.
 # … stands for `entities.customer.`.
 ONE_MISTAKE = {
@@ -321,6 +323,26 @@ ONE_MISTAKE = {
         "event: &event {id: *event,",
         "16: sources.crm.event.id: is an alias of something that it stands in itself",
     ),
+    "an identity map about a type that is not declared": (
+        "    attributes:\n",
+        f"{MAP_OF}webid, column: id}}, persons: {{email: mail}}}}\n    attributes:\n",
+        "27: …identity_maps[0].primary.type: 'webid' is not declared. Did you mean web_id? Declared are crm_id,",
+    ),
+    "an identity map that names a person by a type that is not declared": (
+        "    attributes:\n",
+        f"{MAP_OF}web_id, column: id}}, persons: {{emial: mail}}}}\n    attributes:\n",
+        "27: …identity_maps[0].persons.emial: 'emial' is not declared. Did you mean email? Declared are crm_id,",
+    ),
+    "an identity map that names nobody": (
+        "    attributes:\n",
+        f"{MAP_OF}web_id, column: id}}, persons: {{}}}}\n    attributes:\n",
+        "27: …identity_maps[0].persons: is empty. Write for each type of identifier the column that holds it, such as",
+    ),
+    "an identity map without its primary id": (
+        "    attributes:\n",
+        "    identity_maps: [{table: raw.map, persons: {email: mail}}]\n    attributes:\n",
+        "26: …identity_maps[0].primary: is missing.",
+    ),
 }
 
 
@@ -337,6 +359,11 @@ FOLLOWED = {
     "a source that a rule names": ("    table: raw.contacts\n", "    table: 5\n", ["sources.crm.table"]),
     "a type of identifier that a rule names": ("{type: web_id}", "{type: web_id, pii: 1}", ["identifiers[2].pii"]),
     "a type of identifier without its name": ("{type: web_id}", "{tpe: web_id}", ["identifiers[2].tpe"]),
+    "a type of identifier that an identity map names": (
+        "{type: web_id}\n",
+        f"{{type: web_id, pii: 1}}\n{MAP_OF}web_id, column: id}}, persons: {{email: mail}}}}\n",
+        ["identifiers[2].pii"],
+    ),
     "all identifiers": ("    identifiers:\n", "    identifers:\n", ["entities.customer.identifers"]),
     "the only type of identifier": (
         SHOP[SHOP.index("    identifiers:") : SHOP.index("    attributes:")],
