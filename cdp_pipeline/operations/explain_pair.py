@@ -9,11 +9,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
+import numpy as np
+
 from cdp_pipeline.config.model import Project
 from cdp_pipeline.errors import UsageError
 from cdp_pipeline.operations.evidence import Identifier, Link, Quarantine, Reader, read_links
 from cdp_pipeline.operations.explain import Explanation, Span, explain_identifier, find_identifier, keys_of, spans_of
-from cdp_pipeline.operations.link_graph import LinkGraph, best_path, bridges_on, side_of, smallest_cut
+from cdp_pipeline.operations.link_graph import LinkGraph, Numbers, best_path, bridges_on, side_of, smallest_cut
 from cdp_pipeline.operations.naming import parse_name
 from cdp_pipeline.operations.neighbourhood import Drawing, draw_graph
 from cdp_pipeline.operations.obstacles import Obstacle, find_obstacles
@@ -159,7 +161,7 @@ def _ends(reader: Reader, asked: Sequence[str], found: Sequence[Identifier]) -> 
 
 def _together(reader: Reader, one: End, other: End, entity_id: UUID) -> PairExplanation:
     graph = entity_graph(reader, entity_id)
-    start, end = (graph.number_of[each.identifier.identifier_id] for each in (one, other))
+    start, end = (graph.number_of[str(each.identifier.identifier_id)] for each in (one, other))
     path = best_path(graph, start, end)
     if path is None:  # somebody changed the tables by hand
         drawing = draw_graph(reader, graph, (start, end), [], [])
@@ -174,7 +176,7 @@ def _together(reader: Reader, one: End, other: End, entity_id: UUID) -> PairExpl
 
 def _apart(reader: Reader, one: End, other: End) -> PairExplanation:
     graph = wider_graph(reader, one.identifier, other.identifier)
-    start, end = (graph.number_of[each.identifier.identifier_id] for each in (one, other))
+    start, end = (graph.number_of[str(each.identifier.identifier_id)] for each in (one, other))
     path = best_path(graph, start, end)
     chain = None if path is None else _read_chain(reader, graph, start, path)
     obstacles = find_obstacles(reader, (one.identifier, other.identifier), chain)
@@ -190,7 +192,7 @@ def _read_chain(reader: Reader, graph: LinkGraph, start: int, path: Sequence[int
     here = start
     for link in path:
         there = int(graph.ends[link].sum()) - here
-        pairs.append((graph.ids[here], graph.ids[there]))
+        pairs.append((graph.id_of(here), graph.id_of(there)))
         here = there
     if len(pairs) > MOST_STEPS:
         pairs = pairs[: MOST_STEPS // 2] + pairs[-MOST_STEPS // 2 :]
@@ -234,26 +236,28 @@ def _sides(
     reader: Reader, graph: LinkGraph, ends: tuple[int, int], cut: Sequence[int], entity_id: UUID
 ) -> tuple[Side, Side]:
     stays = side_of(graph, cut, ends[0])
-    members = [[graph.ids[int(node)] for node in (stays == which).nonzero()[0]] for which in (True, False)]
-    columns = reader.fetch_columns("anchored_events", entity_id=entity_id)
-    anchored = {UUID(anchor): int(events) for anchor, events in zip(*columns, strict=True)}
-    keys = reader.fetch("keys_of_entity", entity_id=entity_id)
-    one, other = (_side(reader, each, anchored, keys) for each in members)
-    return one, other
+    anchored = np.zeros(len(graph.names), dtype=np.int64)
+    for anchor, events in zip(*reader.fetch_columns("anchored_events", entity_id=entity_id), strict=True):
+        anchored[graph.number_of[anchor]] = events
+    keys = [(entity, graph.number_of[str(key)]) for entity, key in reader.fetch("keys_of_entity", entity_id=entity_id)]
+    return (
+        _side(reader, graph, np.flatnonzero(stays), anchored, keys),
+        _side(reader, graph, np.flatnonzero(~stays), anchored, keys),
+    )
 
 
 def _side(
-    reader: Reader, members: Sequence[UUID], anchored: dict[UUID, int], keys: Sequence[tuple[UUID, UUID]]
+    reader: Reader, graph: LinkGraph, members: Numbers, anchored: Numbers, keys: Sequence[tuple[UUID, int]]
 ) -> Side:
     """Who would be left together; they go by the id with the most important key among them."""
-    known = reader.identifiers(members[: MOST_NAMED + 1])
-    names = [known[each].name for each in members[: MOST_NAMED + 1]]
-    inside = set(members)
+    first = [graph.id_of(int(node)) for node in members[: MOST_NAMED + 1]]
+    known = reader.identifiers(first)
+    inside = set(members.tolist())
     return Side(
         len(members),
-        sum(anchored.get(each, 0) for each in members),
-        names[0],
-        tuple(names[1:]),
+        int(anchored[members].sum()),
+        known[first[0]].name,
+        tuple(known[each].name for each in first[1:]),
         next((entity for entity, key in keys if key in inside), None),
     )
 

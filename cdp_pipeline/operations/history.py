@@ -13,7 +13,7 @@ from cdp_pipeline.config.model import Project
 from cdp_pipeline.errors import UsageError
 from cdp_pipeline.operations.evidence import Identifier, Reader
 from cdp_pipeline.operations.explain import find_identifier
-from cdp_pipeline.operations.naming import Name, parse_name
+from cdp_pipeline.operations.naming import parse_name
 from cdp_pipeline.sql.statements import Statements
 from cdp_pipeline.warehouse.base import Connection, Row
 

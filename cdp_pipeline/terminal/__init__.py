@@ -27,8 +27,10 @@ if TYPE_CHECKING:
     from cdp_pipeline.operations.profile import Profile
     from cdp_pipeline.operations.summary import Journey, Stretch
     from cdp_pipeline.starter import DemoData
+    from cdp_pipeline.terminal.phrases import Part
 
 NUMBERS = {"events", "identifiers", "step", "number"}  # columns of numbers
+SHORT = 44  # characters: of what stands beside others in a line
 STORY_LINES = 12
 ENDLESS = 10_000  # columns: a line that no terminal shows is not broken
 
@@ -141,20 +143,32 @@ def say(message: str) -> None:
     _out().print(escape(message))
 
 
-def show_part(heading: str, sentences: Sequence[str], columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """A heading, sentences under it, and a table where there are columns; numbers stand to the right."""
+def show_part(part: "Part") -> None:
+    """A heading, sentences under it, and a table; the rows of a wide one become paragraphs."""
     out = _out()
-    out.print(f"[bold]{escape(heading)}[/]")
-    for sentence in sentences:
+    out.print(f"[bold]{escape(part.heading)}[/]")
+    for sentence in part.sentences:
         out.print(f"  {escape(sentence)}")
-    if not columns:
-        return
-    table = _table("")
-    for name in columns:
-        table.add_column(name, justify="right" if name in NUMBERS else "left")
-    for row in rows:
-        table.add_row(*(escape(cell) for cell in row))
-    out.print(table)
+    if part.leading:
+        for row in part.rows:
+            _show_record(out, part, row)
+    elif part.columns:
+        table = _table("")
+        for name in part.columns:
+            table.add_column(name, justify="right" if name in NUMBERS else "left")
+        for row in part.rows:
+            table.add_row(*(escape(cell) for cell in row))
+        out.print(table)
+
+
+def _show_record(out: Console, part: "Part", row: Sequence[str]) -> None:
+    """A row of a wide table: its first cells, then the others by name, the long ones in lines of their own."""
+    out.print(f"  [bold]{escape('  '.join(row[: part.leading]))}[/]")
+    named = [f"{name}: {cell}" for name, cell in list(zip(part.columns, row, strict=True))[part.leading :] if cell]
+    short = [cell for cell in named if len(cell) <= SHORT]
+    lines = ["; ".join(short)] if short else []
+    for line in lines + [cell for cell in named if len(cell) > SHORT]:
+        out.print(f"      {escape(line)}")
 
 
 def show_made(folder: Path, files: list[Path], as_json: bool) -> None:
