@@ -203,3 +203,73 @@ def test_a_rule_that_was_taken_out_of_the_project_is_no_rule_of_today(own: Pipel
     own.rewrite(WORLD.replace("events: login,", "events: sign_in,"))
     (link,) = explain(own, "cookie:a").links
     assert [[rule.path for rule in rules] for rules in link.examples[0].rules] == [["stitching[1]"], []]
+
+
+MAPPED = (
+    WORLD
+    + """\
+    identity_maps:
+      - table: raw.people
+        primary: {type: cookie, column: cookie}
+        persons: {crm: crm, email: email}
+        updated_at: changed
+"""
+)
+CHANGED = datetime(2026, 2, 3, 9, tzinfo=UTC)
+
+
+@pytest.fixture
+def mapped(engine: Engine, tmp_path: Path) -> Iterator[Pipeline]:
+    """Return a world with an identity map: a and b are Ann's, c was somebody's; of b events say so too."""
+    with open_pipeline(tmp_path / "mapped", MAPPED) as pipeline:
+        pipeline.execute("create schema raw")
+        pipeline.execute("create table raw.people (cookie text, crm text, email text, changed timestamptz)")
+        for cookie, email in (("a", "ann@x"), ("b", "ann@x"), ("c", None)):
+            pipeline.execute(
+                "insert into raw.people (cookie, email, changed) values (:cookie, :email, :changed)",
+                cookie=cookie, email=email, changed=CHANGED,
+            )  # fmt: skip
+        land(pipeline, [web("view", cookies=["a", "x"]), web(email="ann@x", cookies="b"), web("view", cookies="c")])
+        read_map(pipeline)
+        yield pipeline
+
+
+def read_map(pipeline: Pipeline) -> None:
+    """Take in the map by hand, if the stages did not."""
+    if pipeline.query("select m.primary_id from kind.identity_map_rows as m"):
+        return
+    ann = id_of(pipeline, "email:ann@x")
+    pipeline.connection.open_days([CHANGED.date()])
+    for cookie, persons in (("a", [ann]), ("b", [ann]), ("c", [])):
+        one = id_of(pipeline, f"cookie:{cookie}")
+        pipeline.execute(
+            "insert into kind.identity_map_rows (map_number, primary_id, person_ids, updated_at) "
+            "values (0, cast(:one as uuid), cast(:persons as uuid[]), :at)", one=one, persons=persons, at=CHANGED,
+        )  # fmt: skip
+        if persons:
+            insert(pipeline, "identity_graph", arrived_on=CHANGED.date(), identifier_id=ann, other_id=one, kind="map",
+                   first_seen=CHANGED, last_seen=CHANGED, events=0)  # fmt: skip
+    settle(pipeline)
+
+
+def test_what_would_remain_without_an_identity_map_is_told(mapped: Pipeline) -> None:
+    links = {link.other.name: link for link in explain(mapped, "email:ann@x").links}
+    assert {name: (link.use, link.without_maps) for name, link in links.items()} == {
+        "cookie:a": ("in use", False), "cookie:b": ("in use", True)
+    }  # fmt: skip
+    alone, both = links["cookie:a"], links["cookie:b"]
+    assert [(each.kind, each.events) for each in alone.kinds] == [("map", 0)]
+    assert [each.kind for each in both.kinds] == ["anchor", "map", "next"]
+    (row,) = alone.maps
+    assert (row.path, row.table, row.primary, row.updated_at) == (
+        "identity_maps[0]", "raw.people", "cookie:a", CHANGED
+    )  # fmt: skip
+    assert alone.examples == ()
+    assert [link.without_maps for link in explain(mapped, "cookie:x").links] == [None]
+
+
+def test_a_row_that_names_nobody_any_more_is_told(mapped: Pipeline) -> None:
+    assert [(row.path, row.primary) for row in explain(mapped, "cookie:c").empty_map_rows] == [
+        ("identity_maps[0]", "cookie:c")
+    ]
+    assert explain(mapped, "cookie:a").empty_map_rows == ()

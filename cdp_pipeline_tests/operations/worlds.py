@@ -118,8 +118,9 @@ def insert(pipeline: Pipeline, table: str, **row: Any) -> None:
     """Add a row; ids are texts."""
     names = ", ".join(row)
     ids = {name for name in row if name.endswith("_id")} - {"decision_id"}
-    places = ", ".join(f"cast(:{name} as uuid)" if name in ids else f":{name}" for name in row)
-    pipeline.execute(" ".join(("insert into", f"kind.{table}", "(", names, ") values (", places, ")")), **row)
+    places = ", ".join(f"cast(:its_{name} as uuid)" if name in ids else f":its_{name}" for name in row)
+    values = {f"its_{name}": value for name, value in row.items()}
+    pipeline.execute(" ".join(("insert into", f"kind.{table}", "(", names, ") values (", places, ")")), **values)
 
 
 def settle(
