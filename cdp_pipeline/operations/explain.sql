@@ -117,7 +117,10 @@ order by i.priority, i.superseded, i.first_seen, i.identifier_id
 
 -- name: links_of_components
 select cast(l.identifier_id as text) as identifier_id, cast(l.other_id as text) as other_id,
-    cast(sum(l.events) as bigint) as events
+    cast(greatest(
+        coalesce(sum(l.events) filter (where l.kind = 'anchor'), 0),
+        coalesce(sum(l.events) filter (where l.kind = 'next'), 0)
+    ) as bigint) as events
 from kind.identity_graph as l
 join kind.identifier_groups as g on g.identifier_id = l.identifier_id
 join kind.identifier_groups as h on h.identifier_id = l.other_id
@@ -135,7 +138,10 @@ order by i.priority, i.superseded, i.first_seen, i.identifier_id
 
 -- name: links_of_entity
 select cast(l.identifier_id as text) as identifier_id, cast(l.other_id as text) as other_id,
-    cast(sum(l.events) as bigint) as events
+    cast(greatest(
+        coalesce(sum(l.events) filter (where l.kind = 'anchor'), 0),
+        coalesce(sum(l.events) filter (where l.kind = 'next'), 0)
+    ) as bigint) as events
 from kind.identity_graph as l
 join kind.identifier_groups as g on g.identifier_id = l.identifier_id
 join kind.identifier_groups as h on h.identifier_id = l.other_id

@@ -7,7 +7,7 @@ from pathlib import Path
 from cdp_pipeline.errors import UsageError
 from cdp_pipeline.operations.explain import Explanation
 from cdp_pipeline.operations.explain_pair import PairExplanation
-from cdp_pipeline.terminal import NUMBERS
+from cdp_pipeline.terminal import NUMBERS, visible
 from cdp_pipeline.terminal.explanation import parts_of
 from cdp_pipeline.terminal.graph_drawing import draw_svg, need_drawing
 from cdp_pipeline.terminal.phrases import Part, count, tell_time
@@ -103,6 +103,5 @@ def _cell(name: str, cell: str) -> str:
 
 
 def _text(value: str) -> str:
-    """A value as text: markup is escaped, and what cannot be seen is shown as a box."""
-    shown = "".join(letter if letter.isprintable() else "\N{WHITE SQUARE}" for letter in value)
-    return escape(shown)
+    """A value as text in which there is no markup."""
+    return escape(visible(value))

@@ -7,12 +7,14 @@ import io
 import re
 import warnings
 from collections.abc import Mapping
+from html import escape
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from cdp_pipeline.errors import UsageError
 from cdp_pipeline.operations.neighbourhood import Dot, Drawing, Line
+from cdp_pipeline.terminal import visible
 from cdp_pipeline.terminal.graph_layout import WIDTH, Places, place_dots
 
 if TYPE_CHECKING:
@@ -77,8 +79,7 @@ def _inline(text: str, title: str) -> str:
     svg = text[text.index("<svg") :]
     head, rest = svg.split(">", 1)
     head = re.sub(r'\s(xmlns(:\w+)?|version|width|height)="[^"]*"', "", head)
-    label = title.replace("&", "&amp;").replace("<", "&lt;").replace('"', "&quot;")
-    return f'{head} role="img" aria-label="{label}">{rest}'
+    return f'{head} role="img" aria-label="{escape(visible(title))}">{rest}'
 
 
 def _draw(axes: "Axes", drawing: Drawing, places: Places) -> None:
@@ -136,8 +137,8 @@ def _draw_legend(axes: "Axes", drawing: Drawing) -> None:
 
 
 def _label(dot: Dot) -> str:
-    """The name of a dot, shortened in the middle; what cannot be seen is shown as a box."""
-    name = "".join(letter if letter.isprintable() else "\N{WHITE SQUARE}" for letter in f"{dot.type}:{dot.value}")
+    """The name of a dot, shortened in the middle."""
+    name = visible(f"{dot.type}:{dot.value}")
     if len(name) <= LONGEST_LABEL:
         return name
     half = (LONGEST_LABEL - 1) // 2
