@@ -211,12 +211,16 @@ def explain(
     """Show why an identifier is whose it is; or why two are one person, or are not, and what would part them."""
     from cdp_pipeline.operations.explain_pair import explain_one_or_two
     from cdp_pipeline.operations.session import open_for_reading
-    from cdp_pipeline.terminal import explanation
+    from cdp_pipeline.terminal import explanation, explanation_html
     from cdp_pipeline.validation import load_valid_project
 
     checked = load_valid_project(project)
+    if html is not None:
+        explanation_html.need_drawing()
     with open_for_reading(checked, "cdp explain", terminal.tell_waiting) as connection:
         found = explain_one_or_two(connection, checked, first, second)
+    if html is not None:
+        explanation_html.write_html(found, checked.name, html)
     explanation.show_explanation(found, as_json, html)
 
 

@@ -169,6 +169,7 @@ class Reader:
         self.kind = kind
         self.entity = project.entities[kind]
         self.schemas = {"cdp": project.schema_name, "kind": self.entity.schema_name}
+        self._known: dict[UUID, Identifier] = {}
         self.verdicts = Verdicts(Decision(*row) for row in self.fetch("decisions"))
 
     def fetch(self, name: str, **values: Any) -> list[Row]:
@@ -182,9 +183,12 @@ class Reader:
 
     def identifiers(self, ids: Iterable[UUID]) -> dict[UUID, Identifier]:
         """What is known of identifiers; of one that was never seen only its id."""
-        nothing = (None,) * 7
-        found = {each: Identifier(each, "identifier_id", str(each), *nothing) for each in ids}
-        return found | {row[0]: Identifier(*row) for row in self.fetch("identifiers", ids=list(found))}
+        wanted = list(dict.fromkeys(ids))
+        missing = [each for each in wanted if each not in self._known]
+        if missing:
+            self._known |= {each: Identifier(each, "identifier_id", str(each), *(None,) * 7) for each in missing}
+            self._known |= {row[0]: Identifier(*row) for row in self.fetch("identifiers", ids=missing)}
+        return {each: self._known[each] for each in wanted}
 
     def quarantined(self, identifiers: Collection[Identifier]) -> dict[UUID, Quarantine]:
         """Those of some identifiers that are in quarantine."""

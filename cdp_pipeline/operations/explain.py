@@ -218,7 +218,7 @@ def _ownership(reader: Reader, identifier: Identifier, quarantined: bool) -> Own
         next((each.when_shared for each in reader.entity.identifiers if each.type == identifier.type), "by_time"),
         identifier.group_id,
         key,
-        rows[0][3] if rows else 0,
+        0 if identifier.group_id is None else reader.fetch("size_of_group", entity_id=identifier.group_id)[0][0],
         spans,
         _log_ins(reader, identifier) if conflict else (),
         reader.fetch("anchored_by", id=identifier.identifier_id)[0][0],

@@ -9,17 +9,17 @@ left join kind.identifier_groups as g on g.identifier_id = e.key_id
 where e.entity_id = cast(:entity_id as uuid)
 
 -- name: identifiers
-select v.identifier_id, v.identifier_type, v.value, i.first_seen, i.last_seen, i.events, i.first_event_id, i.superseded,
-    g.component_id, g.entity_id
-from kind.identifier_values as v
-left join kind.identifiers as i on i.identifier_id = v.identifier_id
-left join kind.identifier_groups as g on g.identifier_id = v.identifier_id
-where v.identifier_id = any(:ids)
+select a.identifier_id, v.identifier_type, v.value, i.first_seen, i.last_seen, i.events, i.first_event_id,
+    i.superseded, g.component_id, g.entity_id
+from (select unnest(cast(:ids as uuid[])) as identifier_id) as a
+join kind.identifier_values as v on v.identifier_id = a.identifier_id
+left join kind.identifiers as i on i.identifier_id = a.identifier_id
+left join kind.identifier_groups as g on g.identifier_id = a.identifier_id
 
 -- name: quarantined
 select q.identifier_id, q.links, q.threshold, q.entities_it_would_join, q.other_priority, q.pinned
 from kind.quarantined_identifiers as q
-where q.identifier_id = any(:ids)
+where q.identifier_id in (select unnest(cast(:ids as uuid[])))
 
 -- name: decisions
 -- What operators decided and did not take back: of each subject the latest holds.
@@ -38,9 +38,11 @@ order by d.decision_id
 -- The other ends of an identifier's links, the last seen first.
 select n.other_id, max(n.last_seen) as last_seen
 from (
-    select g.other_id, g.last_seen from kind.identity_graph as g where g.identifier_id = :id and g.kind <> 'same'
+    select g.other_id, g.last_seen from kind.identity_graph as g
+    where g.identifier_id = :id and g.kind <> 'same'
     union all
-    select g.identifier_id, g.last_seen from kind.identity_graph as g where g.other_id = :id and g.kind <> 'same'
+    select g.identifier_id, g.last_seen from kind.identity_graph as g
+    where g.other_id = :id and g.kind <> 'same'
 ) as n
 group by n.other_id
 order by 2 desc, 1
@@ -63,10 +65,10 @@ order by i.priority
 select n.identifier_id, n.other_id, max(n.last_seen) as last_seen
 from (
     select g.identifier_id, g.other_id, g.last_seen from kind.identity_graph as g
-    where g.identifier_id = any(:ids) and g.kind <> 'same'
+    where g.identifier_id in (select unnest(cast(:ids as uuid[]))) and g.kind <> 'same'
     union all
     select g.identifier_id, g.other_id, g.last_seen from kind.identity_graph as g
-    where g.other_id = any(:ids) and g.kind <> 'same'
+    where g.other_id in (select unnest(cast(:ids as uuid[]))) and g.kind <> 'same'
 ) as n
 group by n.identifier_id, n.other_id
 order by 3 desc, 1, 2
@@ -79,43 +81,52 @@ select g.identifier_id, g.other_id, g.kind, min(g.first_seen) as first_seen, max
     cdp_first(g.first_event_id, g.first_seen, g.first_event_id) as first_event_id,
     cdp_last(g.first_event_id, g.last_seen, g.first_event_id) as last_event_id
 from kind.identity_graph as g
-where g.identifier_id = any(:ids) and g.other_id = any(:others) and g.kind <> 'same'
+where g.identifier_id in (select unnest(cast(:ids as uuid[])))
+    and g.other_id in (select unnest(cast(:others as uuid[])))
+    and g.kind <> 'same'
 group by g.identifier_id, g.other_id, g.kind
 
 -- name: map_rows
 select m.map_number, m.primary_id, m.person_ids, m.updated_at
 from kind.identity_map_rows as m
-where m.primary_id = any(:ids)
+where m.primary_id in (select unnest(cast(:ids as uuid[])))
 order by m.map_number, m.primary_id
 
 -- name: refusals
 select r.identifier_id, r.other_id, r.reason, r.effect, r.detail, r.other_id as gives_way
 from kind.refused_links as r
-where r.identifier_id = any(:ids) and r.other_id = any(:others)
+where r.identifier_id in (select unnest(cast(:ids as uuid[])))
+    and r.other_id in (select unnest(cast(:others as uuid[])))
 
 -- name: refused_of_components
-select r.identifier_id, r.other_id from kind.refused_links as r where r.component_id = any(:components)
+select r.identifier_id, r.other_id from kind.refused_links as r
+where r.component_id in (select unnest(cast(:components as uuid[])))
 
 -- name: events
 select e.event_id, e.source_id, e.source_event_id, e.type, e.event_time
 from cdp.customer_events as e
-where e.event_id = any(:ids)
+where e.event_id in (select unnest(cast(:ids as uuid[])))
 
 -- name: members_of_components
 -- The identifiers of whole components, the most important first.
 select cast(i.identifier_id as text) as identifier_id
 from kind.identifier_groups as g
 join kind.identifiers as i on i.identifier_id = g.identifier_id
-where g.component_id = any(:components)
+where g.component_id in (select unnest(cast(:components as uuid[])))
 order by i.priority, i.superseded, i.first_seen, i.identifier_id
 
 -- name: links_of_components
 select cast(l.identifier_id as text) as identifier_id, cast(l.other_id as text) as other_id,
-    cast(sum(l.events) as bigint) as events
+    cast(greatest(
+        coalesce(sum(l.events) filter (where l.kind = 'anchor'), 0),
+        coalesce(sum(l.events) filter (where l.kind = 'next'), 0)
+    ) as bigint) as events
 from kind.identity_graph as l
 join kind.identifier_groups as g on g.identifier_id = l.identifier_id
 join kind.identifier_groups as h on h.identifier_id = l.other_id
-where g.component_id = any(:components) and h.component_id = any(:components) and l.kind <> 'same'
+where g.component_id in (select unnest(cast(:components as uuid[])))
+    and h.component_id in (select unnest(cast(:components as uuid[])))
+    and l.kind <> 'same'
 group by l.identifier_id, l.other_id
 
 -- name: members_of_entity
@@ -127,37 +138,67 @@ order by i.priority, i.superseded, i.first_seen, i.identifier_id
 
 -- name: links_of_entity
 select cast(l.identifier_id as text) as identifier_id, cast(l.other_id as text) as other_id,
-    cast(sum(l.events) as bigint) as events
+    cast(greatest(
+        coalesce(sum(l.events) filter (where l.kind = 'anchor'), 0),
+        coalesce(sum(l.events) filter (where l.kind = 'next'), 0)
+    ) as bigint) as events
 from kind.identity_graph as l
 join kind.identifier_groups as g on g.identifier_id = l.identifier_id
 join kind.identifier_groups as h on h.identifier_id = l.other_id
 where g.entity_id = :entity_id and h.entity_id = :entity_id and l.kind <> 'same'
 group by l.identifier_id, l.other_id
 
+-- name: components_across
+-- Components that links lead to and from which are out of use because of one of these identifiers.
+select distinct g.component_id, h.component_id as other_component_id
+from (
+    select l.identifier_id, l.other_id from kind.identity_graph as l
+    where l.identifier_id in (select unnest(cast(:ids as uuid[]))) and l.kind <> 'same'
+    union all
+    select l.identifier_id, l.other_id from kind.identity_graph as l
+    where l.other_id in (select unnest(cast(:ids as uuid[]))) and l.kind <> 'same'
+) as n
+join kind.identifier_groups as g on g.identifier_id = n.identifier_id
+join kind.identifier_groups as h on h.identifier_id = n.other_id
+where g.component_id <> h.component_id
+    and (
+        g.component_id in (select unnest(cast(:components as uuid[])))
+        or h.component_id in (select unnest(cast(:components as uuid[])))
+    )
+order by 1, 2
+limit :most
+
 -- name: hubs_of_component
 -- Identifiers in quarantine that are linked with a component.
 select distinct q.identifier_id
 from kind.quarantined_identifiers as q
 join (
-    select l.identifier_id as hub_id, l.other_id as member_id from kind.identity_graph as l
+    select l.identifier_id as hub_id, l.other_id as member_id from kind.identity_graph as l where l.kind <> 'same'
     union all
-    select l.other_id as hub_id, l.identifier_id as member_id from kind.identity_graph as l
+    select l.other_id as hub_id, l.identifier_id as member_id from kind.identity_graph as l where l.kind <> 'same'
 ) as n on n.hub_id = q.identifier_id
 join kind.identifier_groups as g on g.identifier_id = n.member_id
 where g.component_id = :component_id
 
 -- name: links_of_hubs
--- Their links with components and among each other.
-select cast(l.identifier_id as text) as identifier_id, cast(l.other_id as text) as other_id,
-    cast(sum(l.events) as bigint) as events
-from kind.identity_graph as l
-left join kind.identifier_groups as g on g.identifier_id = l.identifier_id
-left join kind.identifier_groups as h on h.identifier_id = l.other_id
-where (l.identifier_id = any(:hubs) or l.other_id = any(:hubs))
-    and (l.identifier_id = any(:hubs) or g.component_id = any(:components))
-    and (l.other_id = any(:hubs) or h.component_id = any(:components))
-    and l.kind <> 'same'
-group by l.identifier_id, l.other_id
+-- The links of hubs with components and among each other.
+select cast(n.identifier_id as text) as identifier_id, cast(n.other_id as text) as other_id,
+    cast(sum(n.events) as bigint) as events
+from (
+    select l.identifier_id, l.other_id, l.other_id as far_id, l.events
+    from kind.identity_graph as l
+    where l.identifier_id in (select unnest(cast(:hubs as uuid[]))) and l.kind <> 'same'
+    union all
+    select l.identifier_id, l.other_id, l.identifier_id as far_id, l.events
+    from kind.identity_graph as l
+    where l.other_id in (select unnest(cast(:hubs as uuid[])))
+        and l.identifier_id not in (select u.hub_id from (select unnest(cast(:hubs as uuid[])) as hub_id) as u)
+        and l.kind <> 'same'
+) as n
+left join kind.identifier_groups as g on g.identifier_id = n.far_id
+where g.component_id in (select unnest(cast(:components as uuid[])))
+    or n.far_id in (select unnest(cast(:hubs as uuid[])))
+group by n.identifier_id, n.other_id
 
 -- name: component_between
 -- A component that hubs of both sides are linked with.
@@ -165,18 +206,22 @@ select a.component_id
 from (
     select distinct g.component_id
     from (
-        select l.other_id as member_id from kind.identity_graph as l where l.identifier_id = any(:hubs)
+        select l.other_id as member_id from kind.identity_graph as l
+        where l.identifier_id in (select unnest(cast(:hubs as uuid[]))) and l.kind <> 'same'
         union all
-        select l.identifier_id as member_id from kind.identity_graph as l where l.other_id = any(:hubs)
+        select l.identifier_id as member_id from kind.identity_graph as l
+        where l.other_id in (select unnest(cast(:hubs as uuid[]))) and l.kind <> 'same'
     ) as n
     join kind.identifier_groups as g on g.identifier_id = n.member_id
 ) as a
 join (
     select distinct g.component_id
     from (
-        select l.other_id as member_id from kind.identity_graph as l where l.identifier_id = any(:other_hubs)
+        select l.other_id as member_id from kind.identity_graph as l
+        where l.identifier_id in (select unnest(cast(:other_hubs as uuid[]))) and l.kind <> 'same'
         union all
-        select l.identifier_id as member_id from kind.identity_graph as l where l.other_id = any(:other_hubs)
+        select l.identifier_id as member_id from kind.identity_graph as l
+        where l.other_id in (select unnest(cast(:other_hubs as uuid[]))) and l.kind <> 'same'
     ) as n
     join kind.identifier_groups as g on g.identifier_id = n.member_id
 ) as b on b.component_id = a.component_id
@@ -190,11 +235,12 @@ where m.identifier_id = :id
 order by m.valid_from nulls first
 
 -- name: entity
--- An entity with its key, and how many identifiers its group has.
-select e.entity_id, e.key_id, e.founder_id,
-    (select count(*) from kind.identifier_groups as g where g.entity_id = e.entity_id) as identifiers
-from kind.entities as e
-where e.entity_id = any(:ids)
+-- An entity with its key.
+select e.entity_id, e.key_id from kind.entities as e
+where e.entity_id in (select unnest(cast(:ids as uuid[])))
+
+-- name: size_of_group
+select count(*) from kind.identifier_groups as g where g.entity_id = :entity_id
 
 -- name: keys_of_entity
 -- The ids whose key is an identifier of this entity: its own, and those that redirect to it.
@@ -239,19 +285,20 @@ limit :most
 select g.entity_id, i.identifier_type, count(*) as identifiers
 from kind.identifier_groups as g
 join kind.identifiers as i on i.identifier_id = g.identifier_id
-where g.entity_id = any(:entities)
+where g.entity_id in (select unnest(cast(:entities as uuid[])))
 group by g.entity_id, i.identifier_type
 
 -- name: members_of_type
 select g.entity_id, i.identifier_id
 from kind.identifier_groups as g
 join kind.identifiers as i on i.identifier_id = g.identifier_id
-where g.entity_id = any(:entities) and i.identifier_type = :identifier_type
+where g.entity_id in (select unnest(cast(:entities as uuid[]))) and i.identifier_type = :identifier_type
 order by i.priority, i.superseded, i.first_seen, i.identifier_id
 limit :most
 
 -- name: entities_of
-select g.identifier_id, g.entity_id from kind.identifier_groups as g where g.identifier_id = any(:ids)
+select g.identifier_id, g.entity_id from kind.identifier_groups as g
+where g.identifier_id in (select unnest(cast(:ids as uuid[])))
 
 
 -- name: conflicts
@@ -272,7 +319,10 @@ limit :most
 -- The links between some identifiers.
 select distinct g.identifier_id, g.other_id
 from kind.identity_graph as g
-where g.identifier_id = any(:ids) and g.other_id = any(:ids) and g.kind <> 'same'
+where g.identifier_id in (select unnest(cast(:ids as uuid[])))
+    and g.other_id in (select unnest(cast(:ids as uuid[])))
+    and g.kind <> 'same'
 
 -- name: size_of_components
-select count(*) from kind.identifier_groups as g where g.component_id = any(:components)
+select count(*) from kind.identifier_groups as g
+where g.component_id in (select unnest(cast(:components as uuid[])))

@@ -5,15 +5,18 @@ removal would part them, with who would go where. Apart: the path that comes clo
 in its way.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
+import numpy as np
+from numpy.typing import NDArray
+
 from cdp_pipeline.config.model import Project
 from cdp_pipeline.errors import UsageError
-from cdp_pipeline.operations.evidence import Identifier, Link, Quarantine, Reader, read_links
+from cdp_pipeline.operations.evidence import Identifier, Link, Pair, Quarantine, Reader, read_links
 from cdp_pipeline.operations.explain import Explanation, Span, explain_identifier, find_identifier, keys_of, spans_of
-from cdp_pipeline.operations.link_graph import LinkGraph, best_path, bridges_on, side_of, smallest_cut
+from cdp_pipeline.operations.link_graph import LinkGraph, Numbers, best_path, bridges_on, side_of, smallest_cut
 from cdp_pipeline.operations.names import read_name
 from cdp_pipeline.operations.neighbourhood import Drawing, draw_graph
 from cdp_pipeline.operations.obstacles import Obstacle, find_obstacles
@@ -159,24 +162,32 @@ def _ends(reader: Reader, asked: Sequence[str], found: Sequence[Identifier]) -> 
 
 def _together(reader: Reader, one: End, other: End, entity_id: UUID) -> PairExplanation:
     graph = entity_graph(reader, entity_id)
-    start, end = (graph.number_of[each.identifier.identifier_id] for each in (one, other))
+    start, end = (graph.number_of[str(each.identifier.identifier_id)] for each in (one, other))
     path = best_path(graph, start, end)
     if path is None:  # somebody changed the tables by hand
         drawing = draw_graph(reader, graph, (start, end), [], [])
         return PairExplanation(reader.kind, one, other, True, (), None, 0, None, (), drawing)
-    bridges = bridges_on(graph, start, path)
+    pairs = dict(zip(path, _pairs_along(graph, start, path), strict=True))
+    bridges = {link: pairs[link] for link in bridges_on(graph, start, path)}
     cut = _weakest(reader, graph, bridges) if bridges else smallest_cut(graph, start, end)
-    parting = _parting(reader, graph, start, end, bridges, cut, entity_id)
+    stays = side_of(graph, cut, start)
+    others = [pair for link, pair in bridges.items() if link not in cut]
+    parting = Parting(
+        tuple(read_links(reader, list(dict.fromkeys(_across(graph, link, stays) for link in cut)))),
+        _names(reader, others[:MOST_BRIDGES]),
+        len(others),
+        _sides(reader, graph, stays, entity_id),
+    )
     drawing = draw_graph(reader, graph, (start, end), path, cut)
-    chain = _read_chain(reader, graph, start, path)
+    chain = _read_chain(reader, list(pairs.values()))
     return PairExplanation(reader.kind, one, other, True, (), chain, len(path), parting, (), drawing)
 
 
 def _apart(reader: Reader, one: End, other: End) -> PairExplanation:
     graph = wider_graph(reader, one.identifier, other.identifier)
-    start, end = (graph.number_of[each.identifier.identifier_id] for each in (one, other))
+    start, end = (graph.number_of[str(each.identifier.identifier_id)] for each in (one, other))
     path = best_path(graph, start, end)
-    chain = None if path is None else _read_chain(reader, graph, start, path)
+    chain = None if path is None else _read_chain(reader, _pairs_along(graph, start, path))
     obstacles = find_obstacles(reader, (one.identifier, other.identifier), chain)
     drawing = draw_graph(reader, graph, (start, end), path or [], [])
     shared = _shared(one.spans, other.spans)
@@ -184,76 +195,66 @@ def _apart(reader: Reader, one: End, other: End) -> PairExplanation:
     return PairExplanation(reader.kind, one, other, False, shared, chain, steps, None, obstacles, drawing)
 
 
-def _read_chain(reader: Reader, graph: LinkGraph, start: int, path: Sequence[int]) -> tuple[Link, ...]:
-    """The steps of a chain, each from the end that comes first."""
+def _pairs_along(graph: LinkGraph, start: int, path: Sequence[int]) -> list[Pair]:
+    """The two ends of each link of a path, the one that comes first in front."""
     pairs = []
     here = start
     for link in path:
         there = int(graph.ends[link].sum()) - here
-        pairs.append((graph.ids[here], graph.ids[there]))
+        pairs.append((graph.id_of(here), graph.id_of(there)))
         here = there
-    if len(pairs) > MOST_STEPS:
-        pairs = pairs[: MOST_STEPS // 2] + pairs[-MOST_STEPS // 2 :]
-    return tuple(read_links(reader, pairs))
+    return pairs
 
 
-def _weakest(reader: Reader, graph: LinkGraph, bridges: Sequence[int]) -> list[int]:
+def _read_chain(reader: Reader, pairs: Sequence[Pair]) -> tuple[Link, ...]:
+    """The steps of a chain; of a very long one its two ends."""
+    half = MOST_STEPS // 2
+    return tuple(read_links(reader, pairs if len(pairs) <= MOST_STEPS else [*pairs[:half], *pairs[-half:]]))
+
+
+def _weakest(reader: Reader, graph: LinkGraph, bridges: Mapping[int, Pair]) -> list[int]:
     """Of several bridges the one with the fewest events, then the one that came last."""
     least = min(int(graph.events[bridge]) for bridge in bridges)
     weakest = [bridge for bridge in bridges if graph.events[bridge] == least][:MOST_BRIDGES]
-    links = read_links(reader, [graph.pair(bridge) for bridge in weakest])
+    links = read_links(reader, [bridges[bridge] for bridge in weakest])
     seen = [link.first_seen.timestamp() if link.first_seen is not None else 0.0 for link in links]
     return [weakest[seen.index(max(seen))]]
 
 
-def _parting(
-    reader: Reader,
-    graph: LinkGraph,
-    start: int,
-    end: int,
-    bridges: Sequence[int],
-    cut: Sequence[int],
-    entity_id: UUID,
-) -> Parting:
-    others = [bridge for bridge in bridges if bridge not in cut]
-    named = others[:MOST_BRIDGES]
-    identifiers = reader.identifiers(each for bridge in named for each in graph.pair(bridge))
-    alternatives = tuple(
-        (identifiers[one].name, identifiers[other].name) for one, other in (graph.pair(bridge) for bridge in named)
-    )
-    pairs = list(dict.fromkeys(graph.pair(link) for link in cut))
-    return Parting(
-        tuple(read_links(reader, pairs)),
-        alternatives,
-        len(others),
-        _sides(reader, graph, (start, end), cut, entity_id),
-    )
+def _across(graph: LinkGraph, link: int, stays: NDArray[np.bool_]) -> Pair:
+    """The two ends of a link of the cut, the one that stays with the first identifier in front."""
+    one, other = graph.pair(link)
+    return (one, other) if stays[graph.ends[link, 0]] else (other, one)
 
 
-def _sides(
-    reader: Reader, graph: LinkGraph, ends: tuple[int, int], cut: Sequence[int], entity_id: UUID
-) -> tuple[Side, Side]:
-    stays = side_of(graph, cut, ends[0])
-    members = [[graph.ids[int(node)] for node in (stays == which).nonzero()[0]] for which in (True, False)]
-    columns = reader.fetch_columns("anchored_events", entity_id=entity_id)
-    anchored = {UUID(anchor): int(events) for anchor, events in zip(*columns, strict=True)}
-    keys = reader.fetch("keys_of_entity", entity_id=entity_id)
-    one, other = (_side(reader, each, anchored, keys) for each in members)
-    return one, other
+def _names(reader: Reader, pairs: Sequence[Pair]) -> tuple[tuple[str, str], ...]:
+    identifiers = reader.identifiers(end for pair in pairs for end in pair)
+    return tuple((identifiers[one].name, identifiers[other].name) for one, other in pairs)
+
+
+def _sides(reader: Reader, graph: LinkGraph, stays: NDArray[np.bool_], entity_id: UUID) -> tuple[Side, Side]:
+    anchored = np.zeros(len(graph.names), dtype=np.int64)
+    for anchor, events in zip(*reader.fetch_columns("anchored_events", entity_id=entity_id), strict=True):
+        anchored[graph.number_of[anchor]] = events
+    keys = [(entity, graph.number_of[str(key)]) for entity, key in reader.fetch("keys_of_entity", entity_id=entity_id)]
+    return (
+        _side(reader, graph, np.flatnonzero(stays), anchored, keys),
+        _side(reader, graph, np.flatnonzero(~stays), anchored, keys),
+    )
 
 
 def _side(
-    reader: Reader, members: Sequence[UUID], anchored: dict[UUID, int], keys: Sequence[tuple[UUID, UUID]]
+    reader: Reader, graph: LinkGraph, members: Numbers, anchored: Numbers, keys: Sequence[tuple[UUID, int]]
 ) -> Side:
     """Who would be left together; they go by the id with the most important key among them."""
-    known = reader.identifiers(members[: MOST_NAMED + 1])
-    names = [known[each].name for each in members[: MOST_NAMED + 1]]
-    inside = set(members)
+    first = [graph.id_of(int(node)) for node in members[: MOST_NAMED + 1]]
+    known = reader.identifiers(first)
+    inside = set(members.tolist())
     return Side(
         len(members),
-        sum(anchored.get(each, 0) for each in members),
-        names[0],
-        tuple(names[1:]),
+        int(anchored[members].sum()),
+        known[first[0]].name,
+        tuple(known[each].name for each in first[1:]),
         next((entity for entity, key in keys if key in inside), None),
     )
 

@@ -41,21 +41,21 @@ class LinkGraph:
     """A graph of links.
 
     Attributes:
-        ids: the identifiers by importance; a node's number is its place here.
+        names: the identifiers' ids, as texts, by importance; a node's number is its place here.
         ends: a row for each link, the numbers of its ends.
         uses: for each link a `Use`.
         events: for each link in how many events it was seen.
     """
 
-    ids: Sequence[UUID]
+    names: Sequence[str]
     ends: Numbers
     uses: Numbers
     events: Numbers
 
     @cached_property
-    def number_of(self) -> dict[UUID, int]:
+    def number_of(self) -> dict[str, int]:
         """The number of each identifier."""
-        return {identifier_id: number for number, identifier_id in enumerate(self.ids)}
+        return {name: number for number, name in enumerate(self.names)}
 
     @cached_property
     def joining(self) -> Numbers:
@@ -65,12 +65,16 @@ class LinkGraph:
     @cached_property
     def links_at(self) -> "_Incidence":
         """The links of each node."""
-        return _Incidence(len(self.ids), self.ends)
+        return _Incidence(len(self.names), self.ends)
+
+    def id_of(self, node: int) -> UUID:
+        """The identifier of a node."""
+        return UUID(self.names[node])
 
     def pair(self, link: int) -> tuple[UUID, UUID]:
         """The two identifiers of a link."""
         a, b = self.ends[link]
-        return self.ids[int(a)], self.ids[int(b)]
+        return self.id_of(int(a)), self.id_of(int(b))
 
     def labels(self, links: Numbers) -> Numbers:
         """For each node the number of its component, over some of the links."""
@@ -90,7 +94,7 @@ class LinkGraph:
         first = np.ones(len(low), dtype=bool)
         first[1:] = (low[1:] != low[:-1]) | (high[1:] != high[:-1])
         low, high, weights = low[first], high[first], weights[first]
-        count = len(self.ids)
+        count = len(self.names)
         both = (np.concatenate((low, high)), np.concatenate((high, low)))
         return coo_array((np.concatenate((weights, weights)), both), shape=(count, count)).tocsr()
 
@@ -171,7 +175,7 @@ def smallest_cut(graph: LinkGraph, start: int, end: int) -> list[int]:
         capacity += np.minimum(graph.events[links], _MOST_EVIDENCE)
     else:
         capacity[:] = 1
-    count = len(graph.ids)
+    count = len(graph.names)
     both = (np.concatenate((a, b)), np.concatenate((b, a)))
     matrix = coo_array((np.concatenate((capacity, capacity)), both), shape=(count, count)).tocsr()
     network = csr_array(

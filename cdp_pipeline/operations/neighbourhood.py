@@ -106,10 +106,10 @@ def draw_graph(
     ]
     gaps = [(a, b) for a, b in pairwise(shown) if b > a + 1]
     lines += [Line(places[nodes[a]], places[nodes[b]], "left out", True, False, b - a) for a, b in gaps]
-    ids = [graph.ids[node] for node in chosen]
+    ids = [graph.id_of(node) for node in chosen]
     uses = Uses(reader, ids)
-    dots = _dots(uses, ids, {graph.ids[node] for node in asked}, {graph.ids[node] for node in nodes})
-    return Drawing(dots, tuple(lines), len(graph.ids) - len(chosen))
+    dots = _dots(uses, ids, {graph.id_of(node) for node in asked}, {graph.id_of(node) for node in nodes})
+    return Drawing(dots, tuple(lines), len(graph.names) - len(chosen))
 
 
 def _nodes_of(graph: LinkGraph, start: int, chain: Sequence[int]) -> list[int]:

@@ -86,7 +86,8 @@ def _owner(connection: Connection, project: Project, name: Name) -> UUID:
     if not rows:
         raise UsageError(
             f"Nobody is known by {name.type} {name.value}. Values are kept normalised (trimmed, lower case, digits "
-            f"only, as project.yaml says); the table {schemas['kind']}.identifiers holds them."
+            f"only, as project.yaml says); the table {schemas['kind']}.identifiers holds them. If it was seen and is "
+            "nobody's, `cdp explain` says why."
         )
     return rows[0][0]  # type: ignore[no-any-return]
 

@@ -9,6 +9,9 @@ import numpy as np
 from cdp_pipeline.operations.evidence import Identifier, Reader
 from cdp_pipeline.operations.link_graph import LinkGraph, Numbers, Use
 
+_MOST_ROUNDS = 3
+_MOST_COMPONENTS = 50
+
 
 def entity_graph(reader: Reader, entity_id: UUID) -> LinkGraph:
     """An entity's group, with the decisions that hold it together."""
@@ -24,10 +27,11 @@ def wider_graph(reader: Reader, one: Identifier, other: Identifier) -> LinkGraph
     A hub is an identifier in quarantine. Paths through one hub are found, and through two with a component between.
     """
     components = list(dict.fromkeys(each.component_id for each in (one, other) if each.component_id is not None))
+    apart = len(components) != 1 or None in (one.component_id, other.component_id)
     hubs: list[UUID] = []
-    if len(components) != 1 or None in (one.component_id, other.component_id):
+    if apart:
         hubs, between = _hubs_between(reader, one, other)
-        components += [component for component in between if component not in components]
+        components = _with_unstitched(reader, list(dict.fromkeys([*components, *between])))
     building = _Building(reader)
     building.add_nodes(reader.fetch_columns("members_of_components", components=components)[0])
     building.add_nodes([str(hub) for hub in hubs])
@@ -37,6 +41,18 @@ def wider_graph(reader: Reader, one: Identifier, other: Identifier) -> LinkGraph
         building.add_links(reader.fetch_columns("links_of_hubs", hubs=hubs, components=components))
     refused = reader.fetch("refused_of_components", components=components)
     return building.graph(refused, hubs)
+
+
+def _with_unstitched(reader: Reader, components: list[UUID]) -> list[UUID]:
+    """The components, and those that unstitched links lead to, a few steps far."""
+    ends = sorted({end for subject in reader.verdicts.unstitched for end in subject})
+    for _ in range(_MOST_ROUNDS if ends else 0):
+        rows = reader.fetch("components_across", ids=ends, components=components, most=_MOST_COMPONENTS)
+        found = list(dict.fromkeys([*components, *(component for row in rows for component in row)]))
+        if found == components:
+            break
+        components = found
+    return components
 
 
 def _hubs_between(reader: Reader, one: Identifier, other: Identifier) -> tuple[list[UUID], list[UUID]]:
@@ -61,7 +77,7 @@ class _Building:
 
     def __init__(self, reader: Reader) -> None:
         self._verdicts = reader.verdicts
-        self._ids: list[UUID] = []
+        self._names: list[str] = []
         self._numbers: dict[str, int] = {}
         self._ends: list[Numbers] = []
         self._events: list[Numbers] = []
@@ -70,8 +86,8 @@ class _Building:
         """Adds identifiers that are not there yet, in this order."""
         for text in texts:
             if text not in self._numbers:
-                self._numbers[text] = len(self._ids)
-                self._ids.append(UUID(text))
+                self._numbers[text] = len(self._names)
+                self._names.append(text)
 
     def add_links(self, columns: Sequence[Numbers]) -> None:
         """Adds links: the two ends and the number of events."""
@@ -93,7 +109,7 @@ class _Building:
         uses = np.concatenate([uses, np.full(len(decided), Use.DECIDED, dtype=np.int64)])
         quarantined = np.isin(ends, [self._numbers[str(hub)] for hub in hubs]).any(axis=1)
         uses[quarantined & (uses != Use.DECIDED)] = Use.QUARANTINE
-        return LinkGraph(self._ids, ends, uses, np.concatenate([events, np.zeros(len(decided), dtype=np.int64)]))
+        return LinkGraph(self._names, ends, uses, np.concatenate([events, np.zeros(len(decided), dtype=np.int64)]))
 
     def _mark(self, uses: Numbers, low: Numbers, high: Numbers, refused: Sequence[tuple[Any, ...]]) -> None:
         """Notes which links were refused, and which are out of use."""

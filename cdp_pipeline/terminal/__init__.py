@@ -27,8 +27,10 @@ if TYPE_CHECKING:
     from cdp_pipeline.operations.profile import Profile
     from cdp_pipeline.operations.summary import Journey, Stretch
     from cdp_pipeline.starter import DemoData
+    from cdp_pipeline.terminal.phrases import Part
 
 NUMBERS = {"events", "identifiers", "step", "number"}  # columns of numbers
+SHORT = 44  # characters: of what stands beside others in a line
 STORY_LINES = 12
 ENDLESS = 10_000  # columns: a line that no terminal shows is not broken
 
@@ -39,6 +41,16 @@ def _out() -> Console:
 
 def _err() -> Console:
     return Console(stderr=True, width=None if sys.stderr.isatty() else ENDLESS, highlight=False, emoji=False)
+
+
+def visible(value: str) -> str:
+    """A value whose letters can all be seen: a box stands for each other one, such as a terminal's control codes."""
+    return "".join(letter if letter.isprintable() else "\N{WHITE SQUARE}" for letter in value)
+
+
+def _plainly(value: str) -> str:
+    """A value in which Rich sees no markup and a terminal no control codes."""
+    return escape(visible(value))
 
 
 def _table(title: str, *, show_header: bool = True) -> Table:
@@ -138,23 +150,35 @@ def _is_step(what: str) -> bool:
 
 def say(message: str) -> None:
     """A sentence on standard output."""
-    _out().print(escape(message))
+    _out().print(_plainly(message))
 
 
-def show_part(heading: str, sentences: Sequence[str], columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """A heading, sentences under it, and a table where there are columns; numbers stand to the right."""
+def show_part(part: "Part") -> None:
+    """A heading, sentences under it, and a table; the rows of a wide one become paragraphs."""
     out = _out()
-    out.print(f"[bold]{escape(heading)}[/]")
-    for sentence in sentences:
-        out.print(f"  {escape(sentence)}")
-    if not columns:
-        return
-    table = _table("")
-    for name in columns:
-        table.add_column(name, justify="right" if name in NUMBERS else "left")
-    for row in rows:
-        table.add_row(*(escape(cell) for cell in row))
-    out.print(table)
+    out.print(f"[bold]{_plainly(part.heading)}[/]")
+    for sentence in part.sentences:
+        out.print(f"  {_plainly(sentence)}")
+    if part.leading:
+        for row in part.rows:
+            _show_record(out, part, row)
+    elif part.columns:
+        table = _table("")
+        for name in part.columns:
+            table.add_column(name, justify="right" if name in NUMBERS else "left")
+        for row in part.rows:
+            table.add_row(*(_plainly(cell) for cell in row))
+        out.print(table)
+
+
+def _show_record(out: Console, part: "Part", row: Sequence[str]) -> None:
+    """A row of a wide table: its first cells, then the others by name, the long ones in lines of their own."""
+    out.print(f"  [bold]{_plainly('  '.join(row[: part.leading]))}[/]")
+    named = [f"{name}: {cell}" for name, cell in list(zip(part.columns, row, strict=True))[part.leading :] if cell]
+    short = [cell for cell in named if len(cell) <= SHORT]
+    lines = ["; ".join(short)] if short else []
+    for line in lines + [cell for cell in named if len(cell) > SHORT]:
+        out.print(f"      {_plainly(line)}")
 
 
 def show_made(folder: Path, files: list[Path], as_json: bool) -> None:
@@ -298,7 +322,7 @@ def show_profile(profile: "Profile", as_json: bool) -> None:
         table.add_column(name, justify="right" if name == "events" else "left")
     for known in profile.identifiers:
         table.add_row(
-            known.type, escape(known.value), _time(known.first_seen), _time(known.last_seen), f"{known.events:,}"
+            known.type, _plainly(known.value), _time(known.first_seen), _time(known.last_seen), f"{known.events:,}"
         )
     out.print(table)
     table = _table("Attributes", show_header=False)
@@ -309,7 +333,7 @@ def show_profile(profile: "Profile", as_json: bool) -> None:
     for name in ("time", "source", "type", "id"):
         table.add_column(name)
     for event in profile.last_events:
-        table.add_row(_time(event.time), event.source, escape(event.type), escape(event.id))
+        table.add_row(_time(event.time), event.source, _plainly(event.type), _plainly(event.id))
     out.print(table)
     out.print("[bold]Journey[/]")
     for line in tell_journey(profile.journey):

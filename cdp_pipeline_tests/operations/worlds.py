@@ -40,6 +40,10 @@ select i.identifier_id from kind.identifiers as i order by i.priority, i.superse
 """
 LINKS = "select distinct g.identifier_id, g.other_id from kind.identity_graph as g where g.kind <> 'same'"
 DECIDED = "select d.verdict, d.identifier_id, d.other_id from kind.decisions as d where d.withdrawn_at is null"
+ANCHORED = "select e.event_id, e.anchor_id, e.identifier_ids from kind.event_identifiers as e"
+REANCHORED = """
+update kind.stitched_events as s set anchor_id = cast(:anchor as uuid) where s.event_id = cast(:event as uuid)
+"""
 STITCHED = """
 update kind.stitched_events as s set entity_id = (
     select m.entity_id from kind.entity_map as m where m.identifier_id = s.anchor_id
@@ -57,6 +61,29 @@ def web(kind: str = "login", **found: Any) -> Seen:
 def shop(kind: str = "order", **found: Any) -> Seen:
     """Return an event of the shop."""
     return "shop", kind, found
+
+
+# Ann and Bob share the cookie a; the e-mail all@x is everybody's; nobody knows the cookie z.
+SHARED_WORLD = (
+    shop(crm="1", email="Ann@x", cookie="a"),
+    shop(crm="2", email="bob@x", cookie="b"),
+    web(email="ann@x", cookies=["a", "c"]),
+    web("view", cookies=["b", "d"]),
+    shop(crm="2", cookie="a"),
+    web(email="all@x", cookies="a"),
+    web(email="all@x", cookies="b"),
+    web("view", cookies="z"),
+    web(email="all@x", cookies="y"),
+)
+
+
+def settle_shared(pipeline: Pipeline) -> None:
+    """Publish the groups of that world: the link of the shared cookie with crm 2 is refused."""
+    settle(
+        pipeline,
+        [("crm:2", "cookie:a", "max_per_entity", "conflict", "2 crm in one entity, of which there may be 1")],
+        {"email:all@x": (5, 4, 2, False)},
+    )
 
 
 def land(pipeline: Pipeline, events: Iterable[Seen], day: str = "2026-02-01", first: int = 0) -> None:
@@ -91,8 +118,9 @@ def insert(pipeline: Pipeline, table: str, **row: Any) -> None:
     """Add a row; ids are texts."""
     names = ", ".join(row)
     ids = {name for name in row if name.endswith("_id")} - {"decision_id"}
-    places = ", ".join(f"cast(:{name} as uuid)" if name in ids else f":{name}" for name in row)
-    pipeline.execute(" ".join(("insert into", f"kind.{table}", "(", names, ") values (", places, ")")), **row)
+    places = ", ".join(f"cast(:its_{name} as uuid)" if name in ids else f":its_{name}" for name in row)
+    values = {f"its_{name}": value for name, value in row.items()}
+    pipeline.execute(" ".join(("insert into", f"kind.{table}", "(", names, ") values (", places, ")")), **values)
 
 
 def settle(
@@ -129,6 +157,10 @@ def settle(
     for hub, (links, threshold, entities, pinned) in hubs.items():
         insert(pipeline, "quarantined_identifiers", identifier_id=hub, links=links, threshold=threshold,
                entities_it_would_join=entities, other_priority=2, pinned=pinned)  # fmt: skip
+    for event, anchor, *others in pipeline.query(ANCHORED):
+        if anchor in hubs:
+            left = next((one for one in others[0] if one not in hubs), None)
+            pipeline.execute(REANCHORED, event=event, anchor=left)
     pipeline.execute(STITCHED)
 
 
