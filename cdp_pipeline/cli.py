@@ -157,11 +157,12 @@ def run_tests(
 ) -> None:
     """Run the project's own tests, tests/*.yaml, each in a warehouse of its own."""
     from cdp_pipeline.operations.scenarios import run_scenarios, summed_up
+    from cdp_pipeline.terminal.explanation import say_why
     from cdp_pipeline.terminal.scenarios import show_report, show_result
     from cdp_pipeline.validation import load_valid_project
 
     results = []
-    for result in run_scenarios(load_valid_project(project), names or ()):
+    for result in run_scenarios(load_valid_project(project), names or (), explain=say_why):
         show_result(result, as_json)
         results.append(result)
     report = summed_up(results)

@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cdp_pipeline import terminal
+from cdp_pipeline.config.model import Project
+from cdp_pipeline.errors import UsageError
 from cdp_pipeline.operations.evidence import Link
 from cdp_pipeline.operations.explain import Change, Explanation, KnownDecision, Ownership
-from cdp_pipeline.operations.explain_pair import PairExplanation
+from cdp_pipeline.operations.explain_pair import PairExplanation, explain_one_or_two
 from cdp_pipeline.terminal.explanation_pair import parts_of_pair
 from cdp_pipeline.terminal.phrases import (
     LINK_COLUMNS,
@@ -19,6 +21,7 @@ from cdp_pipeline.terminal.phrases import (
     tell_span,
     tell_time,
 )
+from cdp_pipeline.warehouse.base import Connection
 
 MOST_SPANS = 20
 
@@ -43,6 +46,16 @@ def show_explanation(found: Explanation | PairExplanation, as_json: bool, writte
 def parts_of(found: Explanation | PairExplanation) -> list[Part]:
     """An explanation in words."""
     return parts_of_pair(found) if isinstance(found, PairExplanation) else _parts_of_one(found)
+
+
+def say_why(connection: Connection, project: Project, kind: str, names: Sequence[str]) -> str:
+    """Why identifiers are together or apart, in sentences: of one what is known of it, of several of the first two."""
+    asked = [f"{kind}/{name}" for name in names[:2]]
+    try:
+        found = explain_one_or_two(connection, project, asked[0], asked[1] if len(asked) > 1 else None)
+    except UsageError as error:
+        return str(error)
+    return " ".join(sentence for part in parts_of(found)[:2] for sentence in part.sentences)
 
 
 def _parts_of_one(found: Explanation) -> list[Part]:

@@ -1,7 +1,7 @@
 """What all assets have in common: a table becomes an asset, a stage's facts become what Dagster shows.
 
 A room's `assets.py` says which tables a stage writes and what they depend on; names, columns, kinds and owners come
-from `tables.py`, and results, checks and failures are told in one way. Figures keep the same names in every run, so
+from `tables`, and results, checks and failures are told in one way. Figures keep the same names in every run, so
 that Dagster charts them over time.
 """
 
