@@ -77,7 +77,8 @@ join extracted as x on x.event_number = f.event_number
 insert into kind.identifier_values (identifier_id, identifier_type, value)
 select distinct r.identifier_id, r.identifier_type, r.value
 from readings as r
-where r.status = 'valid' and r.identifier_id not in (select v.identifier_id from kind.identifier_values as v)
+where r.status = 'valid'
+    and not exists (select 1 from kind.identifier_values as v where v.identifier_id = r.identifier_id)
 
 -- name: figures
 select

@@ -82,7 +82,6 @@ def map_entities(
     with stage(connection, entity_map_spec(project, kind), run, full=full) as work:
         if work.due is Due.NOTHING:
             return work.facts
-        _clear(work)
         decisions = read_decisions(work, work.spec.schemas)
         decisions.must_agree(kind)
         _touch(work, entity, decisions)

@@ -327,14 +327,14 @@ from (
 where o.next_from < coalesce(o.valid_to, cast('infinity' as timestamptz))
 
 -- name: groupless
--- Identifiers in use that are neither of a group nor in quarantine, or both; and members of a group that are in use no
--- more.
+-- Identifiers that are there and of no group, and members of a group that are not there.
 select count(*)
-from touched as t
-left join kind.identifiers as i on i.identifier_id = t.identifier_id
-left join kind.quarantined_identifiers as q on q.identifier_id = t.identifier_id
-left join kind.identifier_groups as m on m.identifier_id = t.identifier_id
-where (i.identifier_id is not null and q.identifier_id is null) <> (m.identifier_id is not null)
+from nodes as n
+full join (
+    select m.identifier_id from kind.identifier_groups as m
+    where m.identifier_id in (select t.identifier_id from touched as t)
+) as g on g.identifier_id = n.identifier_id
+where n.identifier_id is null or g.identifier_id is null
 
 -- name: owned_by_strangers
 -- Owners in the map that are no group's entity.
@@ -343,7 +343,7 @@ from (
     select distinct m.entity_id from kind.entity_map as m
     where m.identifier_id in (select t.identifier_id from touched as t)
 ) as o
-where o.entity_id not in (select g.entity_id from kind.identifier_groups as g)
+where not exists (select 1 from kind.identifier_groups as g where g.entity_id = o.entity_id)
 
 -- name: keyless
 -- Groups' entities that the registry does not know, or whose key is not theirs.

@@ -141,6 +141,8 @@ def _find_changed(work: Work, days: Days | None) -> None:
 
 
 def _add_map_links(work: Work, concerned: exp.Expr) -> None:
+    if not work.scalar(SQL["any_map_sighting"]):
+        return
     work.connection.open_days(
         (day for (day,) in work.fetch(SQL["map_days"], {"concerned": concerned})), tables.IDENTITY_GRAPH
     )
@@ -165,7 +167,7 @@ def _measure(work: Work, loose: int, window: Days) -> None:
     concerned = exp.true() if everything else _in("i.identifier_id", "identifier_id", "changed_ids")
     unseen = work.fetch(SQL["unseen_identifiers"], {"concerned": concerned})[0][0]
     loose += work.fetch(SQL["loose_links"], {"days": days})[0][0]
-    if not everything:
+    if not everything and work.scalar(SQL["any_map_sighting"]):
         loose += work.scalar(SQL["loose_map_links"])
     work.facts.invariants |= {INVARIANTS[0]: unseen, INVARIANTS[1]: loose}
     work.must_be_empty(INVARIANTS[2], SQL["missing_identifiers"], since=work.since)

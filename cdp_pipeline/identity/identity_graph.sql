@@ -221,6 +221,9 @@ delete from kind.identity_graph as g
 using changed_map_pairs as c
 where g.kind = 'map' and c.identifier_id = g.identifier_id and c.other_id = g.other_id
 
+-- name: any_map_sighting
+select exists (select 1 from kind.map_sightings as s)
+
 -- name: map_days
 -- The days on which rows of maps were changed: those of the links that are going to be added.
 select distinct cast(s.seen_at as date) from kind.map_sightings as s where s.place > 0 and :concerned
@@ -349,10 +352,9 @@ group by g.arrived_on
 -- name: unseen_identifiers
 -- An identifier in use that neither an event holds nor a row of a map.
 select count(*)
-from kind.identifiers as i
-left join kind.identifier_sightings as s on s.identifier_id = i.identifier_id
-left join kind.map_sightings as m on m.identifier_id = i.identifier_id
-where s.identifier_id is null and m.identifier_id is null and :concerned
+from (select i.identifier_id from kind.identifiers as i where :concerned) as c
+where not exists (select 1 from kind.identifier_sightings as s where s.identifier_id = c.identifier_id)
+    and not exists (select 1 from kind.map_sightings as m where m.identifier_id = c.identifier_id)
 
 -- name: missing_identifiers
 -- An event's identifier that is not in use.
@@ -384,9 +386,11 @@ left join kind.identifiers as j on j.identifier_id = g.other_id
 where g.kind = 'map' and (i.identifier_id is null or j.identifier_id is null)
 
 -- name: loose_links
--- A link whose end is no identifier in use.
+-- The end of a link that is no identifier in use.
 select count(*)
-from kind.identity_graph as g
-left join kind.identifiers as i on i.identifier_id = g.identifier_id
-left join kind.identifiers as j on j.identifier_id = g.other_id
-where (i.identifier_id is null or j.identifier_id is null) and :days
+from (
+    select g.identifier_id from kind.identity_graph as g where :days
+    union
+    select g.other_id as identifier_id from kind.identity_graph as g where :days
+) as e
+where not exists (select 1 from kind.identifiers as i where i.identifier_id = e.identifier_id)

@@ -68,7 +68,7 @@ def _stitch_all(work: Work) -> None:
     work.run(SQL["stitched_before"])
     work.run(SQL["remove_all"])
     work.run(SQL["shifted_anchors"], {"concerned": exp.true()})
-    work.run(SQL["add"], {"concerned": exp.true()}, now=work.now)
+    work.run(SQL["add"], {"concerned": exp.true(), "identified": exp.true()}, now=work.now)
     work.run(SQL["rekeyed_in_all"])
     work.run(SQL["queue_rekeyed"])
 
@@ -83,7 +83,7 @@ def _stitch_changed(work: Work, last_change: int) -> None:
     work.run(SQL["rekey"], now=work.now)
     work.run(SQL["queue_rekeyed"])
     work.run(SQL["shifted_anchors"], {"concerned": _restitched("i")})
-    work.run(SQL["add"], {"concerned": _restitched("e")}, now=work.now)
+    work.run(SQL["add"], {"concerned": _restitched("e"), "identified": _restitched("i")}, now=work.now)
     work.run(SQL["queue_winners"])
 
 

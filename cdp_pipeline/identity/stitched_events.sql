@@ -106,7 +106,9 @@ from (
     select e.event_id, e.arrived_on, e.event_time,
         case when f.event_id is null then i.anchor_id else f.anchor_id end as anchor_id
     from cdp.customer_events as e
-    left join kind.event_identifiers as i on i.event_id = e.event_id
+    left join (
+        select i.event_id, i.anchor_id from kind.event_identifiers as i where :identified
+    ) as i on i.event_id = e.event_id
     left join shifted_anchors as f on f.event_id = e.event_id
     where :concerned
 ) as a

@@ -1,0 +1,119 @@
+"""What it costs to part two people among a million identifiers, and to leave a crowd that shares an e-mail apart.
+
+    python -m benchmarks.who_is_who [--people 500000] [--crowd 200000]
+
+It prints CPU seconds of the stages alone, each beside the full build of the same world.
+"""
+
+import argparse
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from rich.console import Console
+from rich.table import Table
+
+from cdp_pipeline.config.loader import load_project
+from cdp_pipeline.events.landing import Days
+from cdp_pipeline.operations.pipeline import run_stages
+from cdp_pipeline.operations.session import Session, open_session
+from cdp_pipeline.warehouse.stage import Facts
+
+PROJECT = """\
+name: who_is_who
+warehouse: duckdb:///warehouse.duckdb
+start: 2026-01-01
+end: 2026-01-03
+sources:
+  web: {files: 'landing/{day}/*', event: {id: id, type: type, time: time}}
+entities:
+  customer:
+    identifiers:
+      - {type: crm_id, max_per_entity: 1}
+      - {type: email}
+      - {type: cookie, bridge: false}
+    stitching:
+      - {identifier: crm_id, value: "payload->>'crm'"}
+      - {identifier: email, value: "payload->>'email'"}
+      - {identifier: email, value: "payload->>'other'"}
+      - {identifier: cookie, value: "payload->>'cookie'"}
+    attributes:
+      - {id: seen, type: expression, value: count(*)}
+"""
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+
+
+def main() -> None:
+    """Builds both worlds, changes one of them, prints the figures."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.who_is_who", description=__doc__)
+    parser.add_argument("--people", type=int, default=500_000, help="people of one e-mail and one cookie each")
+    parser.add_argument("--crowd", type=int, default=200_000, help="people of one crm_id each, who share one e-mail")
+    arguments = parser.parse_args()
+    table = Table(title="Who is who, in CPU seconds of the stages", title_justify="left")
+    for name in ("what", "CPU s", "wall s", "of the full build", "entities", "events moved"):
+        table.add_column(name, justify="left" if name == "what" else "right")
+    with tempfile.TemporaryDirectory() as folder:
+        _part_two(Path(folder) / "people", arguments.people, table)
+        _crowd(Path(folder) / "crowd", arguments.crowd, table)
+    Console().print(table)
+
+
+def _part_two(folder: Path, people: int, table: Table) -> None:
+    numbers = range(people)
+    _land(folder, 1, email=[f"p{n}@x.org" for n in numbers], cookie=[f"c{n}" for n in numbers])
+    with _opened(folder) as session:
+        full = _measure(session, table, f"full build of {2 * people:,} identifiers", None)
+        _land(folder, 2, email=["p1@x.org"], other=["p2@x.org"], cookie=["c1"])
+        _measure(session, table, "a link that makes two people one", full)
+        (folder / "landing" / "2026-01-02" / "events.parquet").unlink()
+        _measure(session, table, "it is taken away: they part", full, Days(date(2026, 1, 2), date(2026, 1, 2)))
+
+
+def _crowd(folder: Path, crowd: int, table: Table) -> None:
+    _land(folder, 1, crm=[f"C{n}" for n in range(crowd)], email=["info@x.org"] * crowd)
+    with _opened(folder) as session:
+        _measure(session, table, f"{crowd:,} people who share an e-mail", None)
+        query = "SELECT links, threshold, entities_it_would_join FROM customer.quarantined_identifiers"
+        ((links, threshold, entities),) = session.connection.fetch_text(query, {}, "quarantined")
+        table.caption = f"In quarantine: {links:,} links, {threshold:,} allowed, would join {entities:,} entities."
+
+
+def _land(folder: Path, day: int, **columns: list[str]) -> None:
+    rows = max(map(len, columns.values()))
+    base = {
+        "id": [f"{day}-{n}" for n in range(rows)],
+        "type": ["seen"] * rows,
+        "time": pa.array([NOON] * rows, pa.timestamp("us", "UTC")),
+    }
+    file = folder / "landing" / f"2026-01-{day:02}" / "events.parquet"
+    file.parent.mkdir(parents=True)
+    pq.write_table(pa.table(base | {name: pa.array(column) for name, column in columns.items()}), file)
+
+
+@contextmanager
+def _opened(folder: Path) -> Iterator[Session]:
+    (folder / "project.yaml").write_text(PROJECT, encoding="utf-8")
+    with open_session(load_project(folder), "benchmark", lambda holder: None) as session:
+        yield session
+
+
+def _measure(session: Session, table: Table, what: str, full: float | None, days: Days | None = None) -> float:
+    cpu, wall = time.process_time(), time.perf_counter()
+    facts: dict[str, Facts] = {
+        f.asset: f for f in run_stages(session.connection, session.project, session.run, days=days)
+    }
+    cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
+    stitched = facts["customer/stitched_events"].metrics
+    entities = facts["customer/entity_map"].metrics["entities"]
+    share = "" if full is None else f"{cpu / full:.1%}"
+    table.add_row(what, f"{cpu:.2f}", f"{wall:.2f}", share, f"{entities:,.0f}", f"{stitched['events_rekeyed']:,.0f}")
+    return cpu
+
+
+if __name__ == "__main__":
+    main()
