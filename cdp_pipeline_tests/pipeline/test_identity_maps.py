@@ -243,6 +243,21 @@ def test_nulled_person_id_withdraws_what_the_map_said_and_nothing_else(start: St
     assert in_use(pipeline)["w2"][1] == february(4)
 
 
+def test_what_events_and_map_say_of_a_pair_on_one_day_comes_and_goes_apart(start: Start) -> None:
+    pipeline = start(with_maps(FIRST))
+    make_people(pipeline, ("w1", "ann@x", None, 3))
+    of_both = [("ann@x", "w1", "02-03", 0), *[("ann@x", "w1", "02-03", 1)] * 2]
+    for rows, wanted in (([row(1, web="w1", email="ann@x")], of_both), ([row(1, web="w1")], of_both[:1])):
+        land(pipeline, *rows, number=3)
+        pipeline.run(until=GRAPH)
+        assert links(pipeline, "map", "anchor", "next") == wanted
+    land(pipeline, row(1, web="w1", email="ann@x"), number=3)
+    pipeline.run(until=GRAPH)
+    add_people(pipeline, ("w1", None, None, 4))
+    pipeline.run(until=GRAPH)
+    assert links(pipeline, "map", "anchor", "next") == of_both[1:]
+
+
 def test_deleted_row_gives_nothing_and_its_ids_go_out_of_use(start: Start) -> None:
     pipeline = start(with_maps(FIRST.replace("}, updated", "}, deleted: gone, updated")))
     make_people(pipeline, ("w1", "ann@x", None, 3), ("w2", "bert@x", None, 3))
@@ -284,6 +299,9 @@ def test_newest_row_counts_and_of_equal_ones_the_same_whatever_their_order(start
     add_people(pipeline, ("w1", "late@x", None, 2.5))
     pipeline.run(until=GRAPH)
     assert links(pipeline)[0][0] == won, "a row that comes late and is older says nothing"
+    pipeline.execute("delete from raw.people where changed >= cast('2026-02-03' as timestamptz)")
+    pipeline.run(until=GRAPH)
+    assert links(pipeline)[0][0] == won, "nor does it when the newer ones are missing"
     other = start(with_maps(FIRST))
     make_people(other, *rows[3:], *rows[:3])
     other.run(until=GRAPH)
@@ -348,8 +366,12 @@ def test_chain_of_renames_is_followed_to_its_end(start: Start) -> None:
     assert superseded(pipeline) == {"a": 2, "b": 1}
     assert [link[:2] for link in links(pipeline)] == [("b", "a"), ("c", "b")]
     make_renames(pipeline, ("a", "b"), ("b", "c"), ("c", "d"))
+    land(pipeline, row(3, web="b"), number=3)
     pipeline.run(until=GRAPH)
     assert superseded(pipeline) == {"a": 3, "b": 2, "c": 1}
+    land(pipeline, row(4, web="a"), row(5, web="c"), number=4)
+    pipeline.run(until=GRAPH)
+    assert superseded(pipeline) == {"a": 3, "b": 2, "c": 1}, "to be seen again changes nothing"
     make_renames(pipeline, ("a", "b"), ("c", "d"))
     pipeline.run(until=MAP)
     assert superseded(pipeline) == {"a": 1, "c": 1}
@@ -473,6 +495,9 @@ def test_row_that_comes_to_light_a_day_late_is_read_and_a_future_one_hides_nothi
     assert stages_due(pipeline.connection, pipeline.project)[0] == MAPS
     pipeline.run(until=GRAPH)
     assert {"w1", "w2", "w3"} < in_use(pipeline).keys()
+    add_people(pipeline, ("w5", "eve@x", None, None))
+    pipeline.run(until=GRAPH)
+    assert "w5" in in_use(pipeline), "a row that says no time is always looked at"
     add_people(pipeline, ("w4", "dora@x", None, 8.5))
     pipeline.run(until=GRAPH)
     assert "w4" not in in_use(pipeline), "it is older than what is looked at again"
@@ -640,7 +665,7 @@ def test_stage_that_is_broken_off_leaves_all_as_it_was(start: Start, seed: int, 
 # Decisions -----------------------------------------------------------------------------------------------------------
 
 
-def decide(pipeline: Pipeline, verdict: str, a: str, b: str, number: int, *, withdrawn: bool = False) -> None:
+def decide(pipeline: Pipeline, verdict: str, a: str, b: str, number: float, *, withdrawn: bool = False) -> None:
     """Write a decision as `cdp decide` does, or take it back; the next run is told of it."""
     with stage(
         pipeline.connection, StageSpec("customer/decisions", "customer", pipeline.schemas()), pipeline.new_run()
@@ -648,7 +673,10 @@ def decide(pipeline: Pipeline, verdict: str, a: str, b: str, number: int, *, wit
         work.facts.due = Due.CHANGES
         ids = "(select v.identifier_id from kind.identifier_values as v where v.value = :{})"
         if withdrawn:
-            pipeline.execute("update kind.decisions set withdrawn_at = at where decision_id = :number", number=number)
+            pipeline.execute(
+                "update kind.decisions set withdrawn_at = at where decision_id = :number",
+                number=int(number * 100),
+            )
         else:
             pipeline.execute(
                 "insert into kind.decisions (identifier_id, other_id, verdict, at, decision_id) values "  # noqa: S608
@@ -657,7 +685,7 @@ def decide(pipeline: Pipeline, verdict: str, a: str, b: str, number: int, *, wit
                 b=b,
                 verdict=verdict,
                 at=february(number),
-                number=number,
+                number=int(number * 100),
             )
         _ = work.number
 
@@ -674,9 +702,20 @@ def test_members_of_a_class_of_decisions_are_linked_in_a_row(start: Start) -> No
     assert stages_due(pipeline.connection, pipeline.project)[0] == GRAPH
     pipeline.run(until=MAP)
     assert groups(pipeline) == ["ann@x dora@x w3 w4", "w1 w2"]
-    found = links(pipeline, "same")
-    assert [each[2:] for each in found].count(("02-10", 0)) == 1
-    assert [each[2:] for each in found].count(("02-13", 0)) == 2
+    assert sorted(each[2:] for each in links(pipeline, "same")) == [("02-10", 0), ("02-13", 0), ("02-13", 0)]
+    ends = pipeline.query(
+        "select i.priority, j.priority, i.identifier_id, j.identifier_id from kind.identity_graph as g "
+        "join kind.identifiers as i on i.identifier_id = g.identifier_id "
+        "join kind.identifiers as j on j.identifier_id = g.other_id where g.kind = 'same'"
+    )
+    assert all((a, first) < (b, second) for a, b, first, second in ends)
+    decide(pipeline, "same", "w2", "w1", 10.25)
+    pipeline.run(until=MAP)
+    assert pipeline.column("select g.last_seen from kind.identity_graph as g where g.kind = 'same' order by 1") == [
+        february(10.25),
+        february(13),
+        february(13),
+    ]
     before = state(pipeline)
     pipeline.run(full=True, until=MAP)
     assert state(pipeline) == before
@@ -685,7 +724,8 @@ def test_members_of_a_class_of_decisions_are_linked_in_a_row(start: Start) -> No
     land(pipeline, row(1, web="w1"), row(2, web="w2"), row(9, email="ann@x"))
     pipeline.run(until=MAP)
     assert groups(pipeline) == ["ann@x dora@x w4", "w1 w2"]
-    decide(pipeline, "same", "w1", "w2", 10, withdrawn=True)
+    for number in (10, 10.25):
+        decide(pipeline, "same", "w1", "w2", number, withdrawn=True)
     facts = pipeline.run(until=MAP)
     assert groups(pipeline) == ["ann@x dora@x w4", "w1", "w2"]
     assert facts[MAP].metrics["components_solved"] == 2
