@@ -129,7 +129,7 @@ def test_decisions_are_told_with_whether_they_hold(own: Pipeline) -> None:
     settle(own, quarantined={"email:ann@x": (1, 4, 1, True)})
     found = explain(own, "email:ann@x")
     assert [(each.decision.verdict, each.names, each.state) for each in found.decisions] == [
-        ("same", ("email:ann@x", "email:bob@x"), "superseded"),
+        ("same", ("email:ann@x", "email:bob@x"), "replaced"),
         ("different", ("email:bob@x", "email:ann@x"), "in force"),
         ("unstitch", ("email:ann@x",), "withdrawn"),
         ("quarantine", ("email:ann@x",), "in force"),
