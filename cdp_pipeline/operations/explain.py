@@ -33,7 +33,7 @@ MOST_LOG_INS = 20
 
 @dataclass(frozen=True)
 class KnownDecision:
-    """A decision about an identifier: with whom, and whether it is in force, superseded or withdrawn."""
+    """A decision about an identifier: with whom, and whether it is in force, replaced or withdrawn."""
 
     decision: Decision
     names: tuple[str, ...]
@@ -258,7 +258,7 @@ def known_decisions(reader: Reader, decisions: Sequence[Decision]) -> tuple[Know
 def _state(reader: Reader, decision: Decision) -> str:
     if decision.withdrawn_at is not None:
         return "withdrawn"
-    return "in force" if reader.verdicts.in_force(decision) else "superseded"
+    return "in force" if reader.verdicts.in_force(decision) else "replaced"
 
 
 def _changes_of(reader: Reader, identifier_id: UUID) -> tuple[Change, ...]:

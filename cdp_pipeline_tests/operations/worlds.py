@@ -1,6 +1,6 @@
 """Small worlds to explain: events through the pipeline's stages, and operators' decisions.
 
-`settled` puts groups, refused links and quarantine where the stages are going to put them.
+`settle` puts groups, refused links and quarantine where the stages put them.
 """
 
 import hashlib
@@ -35,6 +35,7 @@ entities:
 NAMED = """
 select v.identifier_id from kind.identifier_values as v where v.identifier_type = :which and v.value = :value
 """
+GROUPED = "select g.entity_id from kind.identifier_groups as g where g.identifier_id = cast(:one as uuid)"
 RANKED = """
 select i.identifier_id from kind.identifiers as i order by i.priority, i.superseded, i.first_seen, i.identifier_id
 """
@@ -49,6 +50,13 @@ update kind.stitched_events as s set entity_id = (
     select m.entity_id from kind.entity_map as m where m.identifier_id = s.anchor_id
 ) where true
 """
+SHARED = """
+insert into kind.shared_sightings (identifier_id, event_id, event_time, identifier_ids)
+select cast(:cookie as uuid), e.event_id, e.event_time, e.identifier_ids
+from kind.event_identifiers as e
+where cast(:cookie as uuid) = any(e.identifier_ids)
+"""
+FIRST = datetime(2026, 2, 1, tzinfo=UTC)  # the first event; each other one comes a minute after the one before
 START = datetime(2026, 2, 1, 10, tzinfo=UTC)
 Seen = tuple[str, str, Mapping[str, Any]]
 
@@ -63,31 +71,37 @@ def shop(kind: str = "order", **found: Any) -> Seen:
     return "shop", kind, found
 
 
-# Ann and Bob share the cookie a; the e-mail all@x is everybody's; nobody knows the cookie z.
+# Ann and Bob share the cookie a, which was Ann's, then Bob's, then Ann's; the e-mail all@x is everybody's.
 SHARED_WORLD = (
     shop(crm="1", email="Ann@x", cookie="a"),
-    shop(crm="2", email="bob@x", cookie="b"),
-    web(email="ann@x", cookies=["a", "c"]),
-    web("view", cookies=["b", "d"]),
     shop(crm="2", cookie="a"),
-    web(email="all@x", cookies="a"),
-    web(email="all@x", cookies="b"),
+    web(email="ann@x", cookies=["a", "c"]),
+    shop(crm="2", email="bob@x", cookie="b"),
+    web("view", cookies=["b", "d"]),
+    *(web(email="all@x", cookies=cookie) for cookie in ("a", "b", "y1", "y2", "y3")),
     web("view", cookies="z"),
-    web(email="all@x", cookies="y"),
 )
 
 
 def settle_shared(pipeline: Pipeline) -> None:
-    """Publish the groups of that world: the link of the shared cookie with crm 2 is refused."""
-    settle(
+    """Publish the groups of that world: the older link of the shared cookie is refused."""
+    by_hand = settle(
         pipeline,
         [("crm:2", "cookie:a", "max_per_entity", "conflict", "2 crm in one entity, of which there may be 1")],
-        {"email:all@x": (5, 4, 2, False)},
+        {"email:all@x": (5, 4, 5, False)},
     )
+    if not by_hand:
+        return
+    cookie, one, two = id_of(pipeline, "cookie:a"), entity(pipeline, "crm:1"), entity(pipeline, "crm:2")
+    pipeline.execute("delete from kind.entity_map as m where m.identifier_id = cast(:cookie as uuid)", cookie=cookie)
+    first, second = FIRST + timedelta(minutes=1), FIRST + timedelta(minutes=2)
+    for since, until, owner in ((None, first, one), (first, second, two), (second, None, one)):
+        insert(pipeline, "entity_map", identifier_id=cookie, valid_from=since, valid_to=until, entity_id=owner)
+    pipeline.execute(SHARED, cookie=cookie)
 
 
 def land(pipeline: Pipeline, events: Iterable[Seen], day: str = "2026-02-01", first: int = 0) -> None:
-    """Land events, an hour after each other, and run the stages."""
+    """Land events, a minute after each other, and run the stages."""
     rows: dict[str, list[str]] = {}
     start = datetime.fromisoformat(f"{day}T00:00:00+00:00")
     for number, (source, kind, found) in enumerate(events, start=first):
@@ -127,14 +141,20 @@ def settle(
     pipeline: Pipeline,
     refused: Iterable[tuple[str, str, str, str, str | None]] = (),
     quarantined: Mapping[str, tuple[int, int, int, bool]] | None = None,
-) -> None:
-    """Publish groups as the stages are going to, given what is refused and quarantined.
+) -> bool:
+    """Publish groups; by hand where the stages do not do it yet, given what is refused and quarantined.
 
     Args:
         pipeline: whose stages have run.
         refused: refused links: the two names, reason, effect, detail.
         quarantined: by name: links, threshold, how many entities it would join, whether an operator pinned it.
+
+    Returns:
+        Whether it was done by hand.
     """
+    if pipeline.query("select g.identifier_id from kind.identifier_groups as g limit 1"):
+        pipeline.run(full=True)
+        return False
     hubs = {id_of(pipeline, name): numbers for name, numbers in (quarantined or {}).items()}
     refusals = [(id_of(pipeline, one), id_of(pipeline, other), *why) for one, other, *why in refused]
     present = [one for one in pipeline.column(RANKED) if one not in hubs]
@@ -146,11 +166,11 @@ def settle(
     for table in ("identifier_groups", "entity_map", "entities", "refused_links", "quarantined_identifiers"):
         pipeline.execute(" ".join(("delete from", f"kind.{table}", "as t")))
     for number, one in enumerate(present):
-        entity = entity_of(group_of[one])
-        insert(pipeline, "identifier_groups", identifier_id=one, component_id=least[one], entity_id=entity)
-        insert(pipeline, "entity_map", identifier_id=one, entity_id=entity, recorded_from=pipeline.now)
+        group = _entity_of(group_of[one])
+        insert(pipeline, "identifier_groups", identifier_id=one, component_id=least[one], entity_id=group)
+        insert(pipeline, "entity_map", identifier_id=one, entity_id=group, recorded_from=pipeline.now)
         if group_of[one] == one:
-            insert(pipeline, "entities", entity_id=entity, key_id=one, founder_id=one, ordinal=0, issued_in=number)
+            insert(pipeline, "entities", entity_id=group, key_id=one, founder_id=one, ordinal=0, issued_in=number)
     for one, other, reason, effect, detail in refusals:
         insert(pipeline, "refused_links", identifier_id=one, other_id=other, component_id=least[one], reason=reason,
                effect=effect, detail=detail)  # fmt: skip
@@ -162,6 +182,7 @@ def settle(
             left = next((one for one in others[0] if one not in hubs), None)
             pipeline.execute(REANCHORED, event=event, anchor=left)
     pipeline.execute(STITCHED)
+    return True
 
 
 def _in_use(pipeline: Pipeline, hubs: Mapping[str, object]) -> tuple[list[frozenset[str]], list[frozenset[str]]]:
@@ -173,8 +194,12 @@ def _in_use(pipeline: Pipeline, hubs: Mapping[str, object]) -> tuple[list[frozen
     return used, [frozenset(ends) for verdict, *ends in decided if verdict == "same"]
 
 
-def entity_of(first: str) -> str:
-    """Return the id of an entity, made of its most important identifier's."""
+def entity(pipeline: Pipeline, name: str) -> str:
+    """Return the entity of an identifier's group."""
+    return str(pipeline.query(GROUPED, one=id_of(pipeline, name))[0][0])
+
+
+def _entity_of(first: str) -> str:
     return str(UUID(bytes=hashlib.sha256(first.encode()).digest()[:16]))
 
 
