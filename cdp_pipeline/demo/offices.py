@@ -1,7 +1,8 @@
 """The rows that people make about people: the CRM's contacts (CSV) and the support line's calls (NDJSON).
 
 The CRM is the one place that knows a contact's number, e-mail, phone and company together. Its file holds each contact
-that changed; the first day brings all contacts that the shop knew before. Phones are written as each clerk likes.
+that changed; the first day brings all contacts that the shop knew before. Phones are written as each clerk likes, and
+where a customer at the counter gives no e-mail, the clerk types the shop's own.
 """
 
 import numpy as np
@@ -14,6 +15,8 @@ from cdp_pipeline.demo.text import Floats, Ints, digits, join, keep, pick, secon
 from cdp_pipeline.demo.web import JUNK_EMAILS, vat_digits
 
 CRM_HEADER = "contact_id,email,phone,full_name,company_id,company_vat,status,updated_at"
+
+COUNTER_EMAIL = "info@shop.example"
 
 _CALLS_A_DAY = 0.003  # per person
 _CHANGES_A_DAY = 0.006  # per contact
@@ -48,6 +51,8 @@ def _contact_fields(rng: np.random.Generator, people: People, day: int, person: 
     chance = rng.random((3, len(person)))
     junk = pick([*JUNK_EMAILS[:-1], ""], rng.integers(0, len(JUNK_EMAILS), len(person)))
     email = pc.if_else(pa.array(chance[0] < 0.03), junk, people.email_on(day, person))
+    unasked = people.at_counter[person] & (people.login_day[person] > day)
+    email = pc.if_else(pa.array(unasked), COUNTER_EMAIL, email)
     name = people.full_name.take(pa.array(person))
     reversed_name = pc.replace_substring_regex(name, r"^(\S+) (\S+)$", r'"\2, \1"')
     company = people.company[person]

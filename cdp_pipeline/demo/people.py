@@ -1,8 +1,9 @@
 """The shop's true people: who they are, when they show themselves, and how far each system knows them.
 
 One element of each array is one person; the arrays' index + 1 is the person's number in the truth file. Days count from
-the first day of the demo. Components of the true answer stay small on purpose: a shared e-mail or a shared
-tablet joins exactly two people, and nobody is in two such pairs.
+the first day of the demo. Components of the true answer stay small on purpose: a shared e-mail, a shared tablet or an
+e-mail that one person gave up and another took over joins exactly two people, and nobody is in two such pairs. The one
+exception is the address that the clerks at the counter type for whoever gives them none.
 """
 
 from dataclasses import dataclass
@@ -21,8 +22,9 @@ _PLAIN = str.maketrans("áéëířšü", "aeeirsu")
 
 _SHARE_REGISTERED = 0.65
 _SHARE_BUSINESS = 0.10  # of the registered
-_SHARE_PAIRS = 0.005  # of all people: pairs with one tablet, and as many with one e-mail
+_SHARE_PAIRS = 0.005  # of all people: pairs with one tablet, and as many with one e-mail, and with one that moved
 _SHARE_NEW_EMAIL = 0.02  # of the registered
+_SHARE_AT_COUNTER = 0.2  # of the registered
 _PHONE_SPREAD = 7_919_111  # any number without a common factor with _PHONES, so that no two phones are equal
 _PHONES = 199_999_991
 
@@ -39,12 +41,14 @@ class People:
     email: pa.Array
     new_email: pa.Array
     new_email_on: Ints
+    at_counter: Flags  # registered by a clerk, who knows no e-mail of theirs until they log in
     phone: Ints  # nine digits
     phone_known: Flags  # to the CRM
     full_name: pa.Array
     company: Ints  # -1: none
     tablet_pairs: Ints  # shape (pairs, 2)
     family_pairs: Ints  # shape (pairs, 2): the second uses the first one's e-mail
+    heir_pairs: Ints  # shape (pairs, 2): the first gives up an e-mail, and days later it is the second one's
 
     def __len__(self) -> int:
         """How many people there are."""
@@ -63,8 +67,10 @@ def create_people(rng: np.random.Generator, people: int, days: int) -> People:
     login_day = np.where(registered, _login_days(rng, first_day, days), NEVER)
     known_before = (login_day >= days) | ((first_day == 0) & (rng.random(people) < 0.7))
     registered_on = np.where(registered, np.where(known_before, -1, login_day), NEVER)
-    tablet_pairs, family_pairs = _pairs(rng, login_day, days)
+    tablet_pairs, family_pairs, heir_pairs = _pairs(rng, login_day, days)
     names, emails, new_emails = _names(rng, people)
+    new_email_on = _new_email_days(rng, registered_on, family_pairs, days)
+    new_email_on[heir_pairs] = _moving_days(rng, len(heir_pairs), days)
     return People(
         visits_a_day=rng.gamma(1.3, 0.125, people) + 0.01,
         first_day=first_day,
@@ -72,14 +78,16 @@ def create_people(rng: np.random.Generator, people: int, days: int) -> People:
         login_day=login_day,
         contact_id=join("C", digits(100_001 + rng.permutation(people))),
         email=_shared(emails, family_pairs),
-        new_email=new_emails,
-        new_email_on=_new_email_days(rng, registered_on, family_pairs, days),
+        new_email=_inherited(emails, new_emails, heir_pairs),
+        new_email_on=new_email_on,
+        at_counter=registered & (rng.random(people) < _SHARE_AT_COUNTER),
         phone=600_000_000 + (rng.integers(0, _PHONES) + np.arange(people, dtype=np.int64) * _PHONE_SPREAD) % _PHONES,
         phone_known=rng.random(people) < 0.7,
         full_name=names,
         company=_companies(rng, registered),
         tablet_pairs=tablet_pairs,
         family_pairs=family_pairs,
+        heir_pairs=heir_pairs,
     )
 
 
@@ -94,12 +102,12 @@ def _login_days(rng: np.random.Generator, first_day: Ints, days: int) -> Ints:
     return np.where(day < days, day, NEVER)
 
 
-def _pairs(rng: np.random.Generator, login_day: Ints, days: int) -> tuple[Ints, Ints]:
-    """Pairs of people who log in early; the first go to the tablets, the next to the families."""
+def _pairs(rng: np.random.Generator, login_day: Ints, days: int) -> tuple[Ints, Ints, Ints]:
+    """Pairs of people who log in early: those with one tablet, those with one e-mail, those whose e-mail moves."""
     candidates = rng.permutation(np.flatnonzero(login_day <= days // 3))
-    pairs = min(max(1, round(len(login_day) * _SHARE_PAIRS)), len(candidates) // 4)
-    tablets, families = candidates[: 2 * pairs], candidates[2 * pairs : 4 * pairs]
-    return tablets.reshape(pairs, 2), families.reshape(pairs, 2)
+    pairs = min(max(1, round(len(login_day) * _SHARE_PAIRS)), len(candidates) // 6)
+    tablets, families, heirs = candidates[: 6 * pairs].reshape(3, pairs, 2)
+    return tablets, families, heirs
 
 
 def _names(rng: np.random.Generator, people: int) -> tuple[pa.Array, pa.Array, pa.Array]:
@@ -130,6 +138,20 @@ def _new_email_days(rng: np.random.Generator, registered_on: Ints, family_pairs:
     changes[family_pairs] = False
     day = rng.integers(1, days + 1, len(registered_on))
     return np.where(changes & (day > registered_on) & (day < days), day, NEVER)
+
+
+def _moving_days(rng: np.random.Generator, pairs: int, days: int) -> Ints:
+    """When the first of each pair gives the e-mail up, in the middle third, and when the second one takes it over."""
+    given_up = rng.integers(days // 3 + 1, max(2 * days // 3, days // 3 + 1) + 1, pairs)
+    taken = given_up + 1 + rng.integers(0, max(1, days // 4), pairs)
+    return np.where(taken[:, None] < days, np.stack([given_up, taken], axis=1), NEVER)
+
+
+def _inherited(emails: pa.Array, new_emails: pa.Array, heir_pairs: Ints) -> pa.Array:
+    """What people change their e-mail to: the second of a pair to the one that the first gave up."""
+    source = np.arange(len(emails), 2 * len(emails), dtype=np.int64)
+    source[heir_pairs[:, 1]] = heir_pairs[:, 0]
+    return pa.concat_arrays([emails, new_emails]).take(pa.array(source))
 
 
 def _companies(rng: np.random.Generator, registered: Flags) -> Ints:

@@ -1,7 +1,8 @@
 """The assets of the identity room: links, the entity map with its registry and changes, and stitched events.
 
 Links are partitioned by day of arrival. The map and all below it are not: they are one state, brought up to date with
-what changed. Replay is the asset `<kind>/stitched_events`. A kind that brings identity maps of its own has the asset
+what changed. Replay is the asset `<kind>/stitched_events`. What operators decide is written by `cdp decide`, so its
+table is an asset that no step makes. A kind that brings identity maps of its own has the asset
 `<kind>/identity_maps` for them, and an asset for each of their tables; in one that declares none any more, the step of
 its links withdraws what they gave.
 """
@@ -19,6 +20,7 @@ from cdp_pipeline.errors import CdpError
 from cdp_pipeline.events.assets import EVENTS, daily
 from cdp_pipeline.events.landing import Days
 from cdp_pipeline.identity import entity_map, identity_graph, identity_maps, stitched_events
+from cdp_pipeline.identity.decisions import decisions_spec
 from cdp_pipeline.sql.statements import Statements
 from cdp_pipeline.tables import Table
 from cdp_pipeline.warehouse.assets import (
@@ -71,6 +73,7 @@ def build_assets(project: Project) -> list[dg.AssetsDefinition | dg.AssetSpec]:
     """The assets of this room."""
     with_maps = [kind for kind, entity in project.entities.items() if entity.identity_maps]
     assets: list[dg.AssetsDefinition | dg.AssetSpec] = [*_map_tables(project)]
+    assets += [table_spec(tables.DECISIONS, decisions_spec(project, kind), GROUP, []) for kind in project.entities]
     assets += [_maps_asset(project, kind) for kind in with_maps]
     return assets + [asset for kind in project.entities for asset in _of_kind(project, kind)]
 
@@ -141,7 +144,7 @@ def _graph_asset(project: Project, kind: str) -> dg.AssetsDefinition:
     pii = any(identifier.pii for identifier in project.entities[kind].identifiers)
     metadata = sql_metadata(identity_graph.SQL)
     has_maps = bool(project.entities[kind].identity_maps)
-    deps = [upstream, maps_key(kind)] if has_maps else [upstream]
+    deps = [upstream, *([maps_key(kind)] if has_maps else []), table_key(tables.DECISIONS, kind)]
     specs = [
         table_spec(tables.IDENTITY_GRAPH, stage, GROUP, deps, partitions=daily(project), metadata=metadata),
         table_spec(tables.IDENTIFIERS, stage, GROUP, deps, pii=pii),
@@ -194,7 +197,7 @@ def _map_asset(project: Project, kind: str) -> dg.AssetsDefinition:
             tables.QUARANTINED_IDENTIFIERS,
         ),
         tables.ENTITY_REDIRECTS,
-        (table_key(tables.IDENTITY_GRAPH, kind), table_key(tables.IDENTIFIERS, kind)),
+        tuple(table_key(table, kind) for table in (tables.IDENTITY_GRAPH, tables.IDENTIFIERS, tables.DECISIONS)),
     )
 
     @_step_asset(step)

@@ -15,6 +15,7 @@ from cdp_pipeline_tests.demo.landed import Landed, Row, read, truth
 START = date(2026, 1, 1)
 PEOPLE, DAYS = 400, 30
 JUNK = {"", "test@test.com", "unknown", "null", "n/a", "undefined"}
+COUNTER = "info@shop.example"  # what clerks type for those who give no e-mail
 
 Shop = tuple[DemoFacts, Landed, dict[tuple[str, str], int]]
 
@@ -144,12 +145,39 @@ def test_a_few_emails_are_shared_and_some_are_junk(shop: Shop) -> None:
     owners = defaultdict(set)
     for row in contacts:
         owners[row.fields["email"].strip().lower()].add(people[row.source, row.id])
-    shared = {email for email, who in owners.items() if len(who) > 1} - JUNK
+    shared = {email for email, who in owners.items() if len(who) > 1} - JUNK - {COUNTER}
     assert 0 < len(shared) < PEOPLE // 20
     typed = {row.fields["user"]["email"] for row in landed.of("web") if "user" in row.fields}
     assert {email for email in typed if email.strip().lower() in JUNK}
     assert {email for email in typed if email != email.strip().lower()} - JUNK
     assert len({row.fields["email"] for row in contacts} & JUNK) >= 3
+
+
+def test_the_counters_email_stands_at_more_customers_than_a_person_has_of_anything(shop: Shop) -> None:
+    _, landed, people = shop
+    strangers, own = set(), defaultdict(set)
+    for row in landed.rows:
+        if row.fields.get("email") == COUNTER:
+            strangers.add(people[row.source, row.id])
+        own[people[row.source, row.id]].add(row.fields.get("anonymous_id"))
+    assert len(strangers) > 12 > max(len(cookies) for cookies in own.values())
+    logged_in = {people[row.source, row.id] for row in landed.of("web", "login")}
+    assert strangers & logged_in, "the shop gets to know some of them by their own e-mail"
+
+
+def test_an_email_moves_from_one_customer_to_another_who_has_it_from_then_on(shop: Shop) -> None:
+    _, landed, people = shop
+    holders, newest = defaultdict(list), {}
+    for row in sorted(landed.of("crm"), key=lambda row: row.at):
+        if row.fields["status"] != "test" and row.fields["email"] not in JUNK | {COUNTER}:
+            holders[row.fields["email"]].append(people[row.source, row.id])
+            newest[people[row.source, row.id]] = row.fields["email"]
+    moved = {email: who for email, who in holders.items() if len(set(who)) == 2 and newest[who[0]] != email}
+    assert 0 < len(moved) < PEOPLE // 50
+    for email, (first, *others) in moved.items():
+        second = others[-1]
+        assert newest[second] == email
+        assert [first, *others] == sorted([first, *others], key=(first, second).index), "nobody has it again"
 
 
 def test_links_from_the_magazine_carry_other_cookies_of_the_same_person(shop: Shop) -> None:
@@ -259,7 +287,7 @@ def identifiers(row: Row) -> Iterator[str]:
     email = (fields.get("email") or (fields.get("user") or {}).get("email") or "").strip().lower()
     if user and user != "undefined":
         yield f"crm_id {user}"
-    if email not in JUNK:
+    if email not in JUNK | {COUNTER}:
         yield f"email {email}"
     if fields.get("phone"):
         yield f"phone {phone_digits(fields['phone'])}"
