@@ -336,7 +336,7 @@ ONE_MISTAKE = {
     "an identity map that names nobody": (
         "    attributes:\n",
         f"{MAP_OF}web_id, column: id}}, persons: {{}}}}\n    attributes:\n",
-        "27: …identity_maps[0].persons: is empty. Write for each type of identifier the column that holds it, such as",
+        "27: …identity_maps[0].persons: is empty. Name the column for one type of identifier at least, such as {email:",
     ),
     "an identity map without its primary id": (
         "    attributes:\n",
