@@ -32,13 +32,22 @@ class LandedDay:
 
 @dataclass(frozen=True)
 class KindSummary:
-    """How many entities of a kind there are, and how many of the events are theirs."""
+    """How many entities of a kind there are, how many of the events are theirs, and what was kept from joining them.
+
+    Attributes:
+        shared: identifiers that several entities have a claim on, such as a tablet that two people use.
+        refused_links: links that were not used, each with its reason in the table of this name.
+        quarantined: identifiers that join too many to be anybody's.
+    """
 
     kind: str
     entities: int
     events: int
     stitched: int
     identifiers: int
+    shared: int
+    refused_links: int
+    quarantined: int
 
     @property
     def stitched_share(self) -> float:
@@ -85,7 +94,7 @@ def rejection_reasons(connection: Connection, project: Project) -> list[tuple[st
 
 
 def kind_summaries(connection: Connection, project: Project) -> list[KindSummary]:
-    """How many entities of each kind there are, and how many events are theirs."""
+    """How many entities of each kind there are, how many events are theirs, and what was kept from joining them."""
     return [
         KindSummary(kind, *connection.fetch(SQL["people"].bind(schemas_of(project, kind)))[0])
         for kind in project.entities

@@ -24,7 +24,10 @@ select
     (select count(*) from (select distinct s.entity_id from kind.stitched_events as s where s.entity_id is not null) as o) as entities,
     (select count(*) from kind.stitched_events as s) as events,
     (select count(*) from kind.stitched_events as s where s.entity_id is not null) as stitched,
-    (select count(*) from kind.identifiers as i) as identifiers
+    (select count(*) from kind.identifiers as i) as identifiers,
+    (select count(distinct r.other_id) from kind.refused_links as r where r.effect = 'conflict') as shared,
+    (select count(*) from kind.refused_links as r) as refused_links,
+    (select count(*) from kind.quarantined_identifiers as q) as quarantined
 
 -- name: traveller
 -- An entity worth telling about: known by many types of identifier, and not by too many events.

@@ -279,10 +279,22 @@ def _show_kinds(out: Console, report: "RunReport") -> None:
         numbers = (kind.entities, kind.identifiers, kind.events, kind.stitched)
         table.add_row(kind.kind, *(f"{number:,}" for number in numbers), f"{kind.stitched_share:.1%}")
     out.print(table)
+    for kind in report.kinds:
+        kept = [
+            _count(kind.shared, "shared identifier"),
+            _count(kind.refused_links, "refused link"),
+            _count(kind.quarantined, "identifier") + " in quarantine",
+        ]
+        if kind.refused_links or kind.quarantined:
+            out.print(f"Kept apart, {kind.kind}: {', '.join(kept)}")
     if report.journey is not None:
         out.print(f"[bold]The journey of one {report.journey.kind}[/] (entity {report.journey.entity_id})")
         for line in tell_journey(report.journey):
             out.print(f"  {escape(line)}")
+
+
+def _count(number: int, name: str) -> str:
+    return f"{number:,} {name}{'' if number == 1 else 's'}"
 
 
 def tell_journey(journey: "Journey") -> list[str]:

@@ -48,7 +48,7 @@ FIRST, SECOND, THIRD = (date(2026, 1, day) for day in (1, 2, 3))
 Rows: TypeAlias = list[tuple[Any, ...]]
 # What differs between two runs that do the same work.
 TIMES_AND_RUNS = {"run", "seq_no", "as_of", "started_at", "seconds", "changed_at", "stitched", "calculated", "valid_at",
-                  "modified", "measured_at"}  # fmt: skip
+                  "modified", "measured_at", "recorded_from", "recorded_to"}  # fmt: skip
 
 
 def row(number: int, day: date, **more: Any) -> dict[str, Any]:

@@ -59,6 +59,7 @@ def test_a_run(cdp: Command, fresh: Project) -> None:
     assert told["reasons"] == [["web", "duplicate", 1], ["web", "invalid: no readable time", 1]]
     (customers,) = told["kinds"]
     assert (customers["entities"], customers["events"], customers["stitched"]) == (2, 7, 6)
+    assert [customers[name] for name in ("shared", "refused_links", "quarantined")] == [0, 0, 0]
     assert told["journey"]["stretches"][0]["start"] == "2026-01-01T10:00:00+00:00"
 
     nothing = document(cdp("run", "--json", "--project", fresh.folder))

@@ -8,7 +8,7 @@ import pytest
 
 from cdp_pipeline.config.model import Project
 from cdp_pipeline.validation import load_valid_project
-from cdp_pipeline_tests.automation.tiny import DAYS, FIRST, SECOND, THIRD, land, published, runs
+from cdp_pipeline_tests.automation.tiny import DAYS, FIRST, SECOND, THIRD, land, published, row, runs
 from cdp_pipeline_tests.cli.conftest import Answer, Command
 
 # Colours, and what tables are ruled with.
@@ -63,6 +63,19 @@ def test_a_new_project_runs_and_shows_a_person(cdp_on_disk: Command, folder: Pat
     journey = ["cookie laptop-1 (new): page_view, order", "cookie phone-1 (new): page_view",
                "email ann@example.org (new): login ×2", "cookie phone-1: order"]  # fmt: skip
     assert [line.partition(" on web as ")[2] for line in told[-4:]] == journey
+
+
+def test_a_run_tells_what_it_kept_apart(cdp: Command, fresh: Project) -> None:
+    file = fresh.folder / "project.yaml"
+    text = file.read_text()
+    file.write_text(text.replace("{type: email, pii: true}", "{type: email, max_per_entity: 1, pii: true}"))
+    land(fresh.folder, THIRD, [row(7, THIRD, cookie="b", email="ann"), row(9, THIRD, cookie="b", email="bob")])
+    told = lines(cdp("run", "--project", fresh.folder).out)
+    assert "Kept apart, customer: 1 shared identifier, 1 refused link, 0 identifiers in quarantine" in told
+
+    file.write_text(text.replace("{type: email, pii: true}", "{type: email, max_links: 1, pii: true}"))
+    (customers,) = json.loads(cdp("run", "--json", "--project", fresh.folder).out)["kinds"]
+    assert [customers[name] for name in ("shared", "refused_links", "quarantined")] == [0, 0, 2]
 
 
 def test_every_way_to_name_a_person_shows_the_same(cdp: Command, ran: Project) -> None:
