@@ -218,6 +218,18 @@ def test_a_shared_identifier_says_when_it_is_whose(world: Pipeline) -> None:
     ]
 
 
+def test_two_that_one_entity_had_at_different_times_share_nothing(own: Pipeline) -> None:
+    land(own, [web(email="ann@x", cookies="a"), web("view", cookies="b"), web("view", cookies="c")])
+    settle(own)
+    ann = entity(own, "email:ann@x")
+    for name, since, until in (("b", None, FIRST), ("c", FIRST, None)):
+        cookie = id_of(own, f"cookie:{name}")
+        own.execute("delete from kind.entity_map as m where m.identifier_id = cast(:cookie as uuid)", cookie=cookie)
+        insert(own, "entity_map", identifier_id=cookie, valid_from=since, valid_to=until, entity_id=ann)
+    assert explain(own, "cookie:b", "cookie:c").shared == ()
+    assert [(span.valid_from, span.valid_to) for span in explain(own, "cookie:a", "cookie:b").shared] == [(None, FIRST)]
+
+
 BRIDGE = ("email:ann@x", "cookie:a", "bridge", "conflict", "a cookie may not join two people")
 MOST = ("email:ann@x", "cookie:a", "max_identifiers", "surplus", "3 identifiers in one entity, of which there may be 2")
 

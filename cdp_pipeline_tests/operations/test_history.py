@@ -105,6 +105,9 @@ def test_a_holder_comes_with_all_that_was_theirs_at_the_moment(world: Pipeline) 
     assert [each.value for each in before.identifiers] == ["1", "ann@x", "tablet"]
     assert [each.value for each in after.identifiers] == ["2", "bob@x", "tablet"]
     assert (before.valid_from, before.valid_to, after.valid_from) == (None, HANDED_OVER, HANDED_OVER)
+    ann = ask(world, "crm:1", HANDED_OVER).known_today
+    assert ann is not None
+    assert [each.value for each in ann.identifiers] == ["1", "ann@x"]
     then = ask(world, "cookie:tablet", BUILT).said_then
     assert then is not None
     assert [each.value for each in then.identifiers] == ["tablet"]
