@@ -9,7 +9,7 @@ from cdp_pipeline.operations.explain import Explanation
 from cdp_pipeline.operations.explain_pair import PairExplanation
 from cdp_pipeline.terminal import NUMBERS, visible
 from cdp_pipeline.terminal.explanation import parts_of
-from cdp_pipeline.terminal.graph_drawing import draw_svg, need_drawing
+from cdp_pipeline.terminal.graph_drawing import GROUPS, draw_svg, need_drawing
 from cdp_pipeline.terminal.phrases import Part, count, tell_time
 
 STYLE = """
@@ -65,7 +65,9 @@ def html_of(found: Explanation | PairExplanation, project: str, made_at: datetim
     caption = f"{count(len(drawing.dots), 'identifier')} drawn."
     if drawing.left_out:
         caption += f" {drawing.left_out:,} more that are linked with them were left out, for want of room."
-    caption += " A colour is an entity; white is nobody's."
+    groups = {dot.group_id for dot in drawing.dots if dot.group_id is not None}
+    grey = f", and grey the {len(groups) - len(GROUPS):,} for which there is none" if len(groups) > len(GROUPS) else ""
+    caption += f" A colour is an entity{grey}; white is nobody's."
     body = [
         "<header>",
         f"<h1>{_text(title)}</h1>",

@@ -25,6 +25,7 @@ from cdp_pipeline_tests.cli.conftest import Answer, Command
 from cdp_pipeline_tests.cli.test_verbs import lines
 
 UUID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+FORMULA = "$x$"  # matplotlib would typeset it
 NASTY = "<img src=x onerror=alert(1)>$\\frac{1}{2}$\x07"
 GROUPS = """
 insert into kind.identifier_groups (identifier_id, component_id, entity_id)
@@ -35,9 +36,10 @@ where m.identifier_id not in (select g.identifier_id from kind.identifier_groups
 
 @pytest.fixture(scope="module")
 def told_once() -> Iterator[Path]:
-    """Return the folder of a project that has run, with a cookie of Ann's that no page should believe."""
+    """Return the folder of a project that has run, with cookies of Ann's that no page should believe."""
     with quick_folder() as folder:
-        days = {**DAYS, THIRD: [*DAYS[THIRD], row(20, THIRD, cookie=NASTY, email="ann"), row(21, THIRD, cookie="z")]}
+        days = {**DAYS, THIRD: [*DAYS[THIRD], row(20, THIRD, cookie=NASTY, email="ann"),
+                               row(21, THIRD, cookie=FORMULA, email="ann"), row(22, THIRD, cookie="z")]}  # fmt: skip
         project = write_tiny(folder / "tiny", days=days)
         run_without_dagster(project)
         change(project, GROUPS)
@@ -64,7 +66,7 @@ def test_one_is_explained_in_plain_lines(cdp: Command, told: Project) -> None:
         "Whose it is",
     ]
     assert re.fullmatch(
-        rf"Its group is entity {UUID}, with 3 other identifiers\. The entity's key is email:ann\.", said[3]
+        rf"Its group is entity {UUID}, with 4 other identifiers\. The entity's key is email:ann\.", said[3]
     )
     assert "email:ann in use" in said
     assert "found by: web view: stitching[0] (* * -> cookie) and stitching[1] (* * -> email)" in said
@@ -146,7 +148,7 @@ def test_a_page_needs_nothing_else_and_believes_no_value(cdp: Command, told: Pro
     shown = NASTY.replace("\x07", "\N{WHITE SQUARE}")
     assert any(shown in words for words in page.texts)
     assert any("personal data" in words for words in page.texts)
-    for name in ("email:ann", "cookie:a"):
+    for name in ("email:ann", "cookie:a", f"cookie:{FORMULA}"):
         assert name in page.texts, name
     assert "would part them" in page.texts
     assert "\x07" not in text
@@ -201,6 +203,6 @@ def test_an_owner_of_then_is_told_in_plain_lines_and_in_json(cdp: Command, told:
     assert "email ann 2026-01-02 10:00:00 2026-01-03 10:00:00" in said
     found = document(cdp(*words, "--json"))
     assert (found["moment"], found["identifier"]["value"]) == ("2026-01-02T12:00:00+00:00", "a")
-    assert {each["value"] for each in found["known_today"]["identifiers"]} == {"a", "b", "ann", NASTY}
+    assert {each["value"] for each in found["known_today"]["identifiers"]} == {"a", "b", "ann", NASTY, FORMULA}
     wrong = cdp("profile", "cookie:a", "--as-of", "noon", "--project", told.folder)
     assert (wrong.code, "`noon` is no time" in wrong.err) == (2, True)
