@@ -16,7 +16,7 @@ from cdp_pipeline_tests.pipeline.driver import plain
 
 # What differs between two runs that do the same work: clocks, ids of runs and processes, fingerprints of files.
 OF_A_RUN = {"run", "as_of", "started_at", "seconds", "changed_at", "stitched", "calculated", "valid_at", "modified",
-            "measured_at", "pid", "project_hash", "fingerprint"}  # fmt: skip
+            "measured_at", "pid", "project_hash", "fingerprint", "recorded_from", "recorded_to"}  # fmt: skip
 VIEWS = (tables.ENTITY_REDIRECTS, tables.EVENTS, tables.ATTRIBUTES)
 
 
