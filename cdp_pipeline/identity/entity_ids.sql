@@ -23,11 +23,16 @@ drop table if exists raised
 drop table if exists new_groups
 
 -- name: last_groups
--- The last published groups of what is touched.
+-- The last published groups of what is touched. A warehouse of a release that kept no groups had one group an entity.
 create temporary table last_groups as
 select m.identifier_id, m.component_id, m.entity_id
 from kind.identifier_groups as m
 where m.identifier_id in (select t.identifier_id from touched as t)
+union all
+select o.identifier_id, cast(null as uuid) as component_id, o.entity_id
+from kind.entity_map as o
+where o.valid_from is null and o.valid_to is null and not exists (select 1 from kind.identifier_groups as g)
+    and o.identifier_id in (select t.identifier_id from touched as t)
 
 -- name: firsts
 -- Each group's first identifier: the most important, then the earliest seen, then the smallest id.

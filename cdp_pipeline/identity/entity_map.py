@@ -111,20 +111,21 @@ def _touch(work: Work, entity: Entity, decisions: Decisions) -> None:
         _queue_classes(work)
         work.run(SQL["queue_holders"], since=work.since)
     hubs.find_hubs(work, entity, decisions)
-    if work.due is not Due.ALL:
+    if work.due is not Due.ALL and int(work.scalar(SQL["flipped_count"])):
         work.run(SQL["queue_shared"])
     work.run(SQL["touched_all" if work.due is Due.ALL else "touched_queue"])
 
 
 def _queue_classes(work: Work) -> None:
-    """All who were or are the same as an identifier about which that was decided anew, in use or not."""
-    ever = work.fetch(SQL["same_ever"], since=work.since)
+    """All who were or are the same as an identifier about which something was decided anew, in use or not."""
+    ever = work.fetch(SQL["pairs_ever"], since=work.since)
     if not any(changed for *_, changed in ever):
         return
     import networkx as nx
 
-    decided = {end for one, other, changed in ever if changed for end in (one, other)}
-    classes = nx.connected_components(nx.Graph([(one, other) for one, other, _ in ever]))
+    decided = {end for one, other, _, changed in ever if changed for end in (one, other)}
+    same = nx.Graph([(one, other) for one, other, verdict, _ in ever if verdict == "same"])
+    classes = nx.connected_components(same)
     members = [str(member) for each in classes if each & decided for member in each]
     work.connection.load("changed_classes", pa.table({"identifier_id": pa.array(members, pa.string())}))
     work.run(SQL["queue_classes"])

@@ -43,13 +43,18 @@ select g.identifier_id
 from kind.identity_graph as g
 where g.other_id in (select d.identifier_id from decided as d where d.verdict = 'unstitch')
 
--- name: same_ever
--- What operators ever called the same, and whether that changed.
-select d.identifier_id, d.other_id, d.changed_in > :since as changed from kind.decisions as d where d.verdict = 'same'
+-- name: pairs_ever
+-- What operators ever called the same or different, and whether that changed.
+select d.identifier_id, d.other_id, d.verdict, d.changed_in > :since as changed
+from kind.decisions as d
+where d.verdict in ('same', 'different')
 
 -- name: queue_classes
 insert into kind.touched_identifiers (identifier_id)
 select cast(c.identifier_id as uuid) from changed_classes as c
+
+-- name: flipped_count
+select count(*) from flipped as f
 
 -- name: queue_shared
 -- Shared identifiers of events that hold what went into quarantine or left it: another identifier may have logged in.
@@ -263,6 +268,7 @@ select coalesce((select max(p.change_id) from kind.entity_changes as p), 0)
     case
         when k.went_in then 'it joins a crowd, and went into quarantine'
         when k.came_out then 'its links are few enough again, or an operator let it out of quarantine'
+        when k.is_shared and k.to_entity_id is null then 'several people share it, so that it is nobody''s'
         when k.is_shared then 'several people share it: it follows their log-ins'
         when k.kind = 'new' then 'seen for the first time'
         when k.kind = 'remove' then 'no event holds it any more'

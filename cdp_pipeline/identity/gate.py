@@ -37,7 +37,8 @@ def audit(work: Work, entity: Entity, accept_merge: str) -> None:
     merged, growth = (int(value) for value in work.fetch(SQL["figures"])[0])
     work.measure(entities_merged=merged, largest_growth=growth)
     quiet = merged == 0 and growth <= guards.max_growth
-    entities = 0 if quiet else int(work.scalar(SQL["published"]))
+    entities = int(work.scalar(SQL["published"])) if not quiet or work.current_run.rehearsal else 0
+    work.measure(entities_published=entities)
     beyond = beyond_guards(guards, entities, merged, growth)
     work.measure(beyond_the_gate=int(bool(beyond)))
     if not beyond or work.current_run.rehearsal:
@@ -49,7 +50,7 @@ def audit(work: Work, entity: Entity, accept_merge: str) -> None:
         return
     values: dict[str, Any] = {"run": work.current_run.run, "entities": entities, "merged": merged, "growth": growth}
     work.record_if_it_fails(SQL["record"], **values, now=work.now, audited_hash=audited_hash)
-    raise _held(work, entity, entities, merged, growth, [*beyond, *_why_not(accept_merge, bool(accepted))])
+    raise _held(work, entity, entities, merged, growth, [*beyond, *_why_not(entity.kind, accept_merge, bool(accepted))])
 
 
 def must_be_held(connection: Connection, project: Project, run: str) -> None:
@@ -86,14 +87,14 @@ def beyond_guards(guards: PublishGuards, entities: int, merged: int, growth: int
     return beyond
 
 
-def _why_not(accept_merge: str, known: bool) -> list[str]:
+def _why_not(kind: str, accept_merge: str, known: bool) -> list[str]:
     if not accept_merge:
         return []
     if known:
         return [
             f"What would happen now is not what the run {accept_merge} was held back for, so it is not let through."
         ]
-    return [f"The run {accept_merge} was not held back."]
+    return [f"No map of {kind} of the run {accept_merge} is held back."]
 
 
 def _held(work: Work, entity: Entity, entities: int, merged: int, growth: int, sentences: list[str]) -> PublicationHeld:

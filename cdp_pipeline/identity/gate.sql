@@ -14,25 +14,43 @@ create temporary table sizes_after as
 select n.entity_id, count(*) as identifiers from new_groups as n group by n.entity_id
 
 -- name: published
-select count(distinct m.entity_id) from kind.identifier_groups as m
+select count(distinct m.entity_id)
+from (
+    select g.entity_id from kind.identifier_groups as g
+    union all
+    select o.entity_id from kind.entity_map as o where not exists (select 1 from kind.identifier_groups as g)
+) as m
 
 -- name: figures
--- Published entities that another one takes in, and the most identifiers that one of those that stay gains.
+-- Published entities that another one takes in, and the most identifiers that one gains. Where an id comes back that was
+-- only redirected, the largest published entity among what it takes in goes on under it, and the others are taken in.
+with gone as (
+    select distinct l.entity_id as from_entity_id, n.entity_id as to_entity_id
+    from last_groups as l
+    join new_groups as n on n.identifier_id = l.identifier_id
+    where l.entity_id not in (select a.entity_id from sizes_after as a)
+),
+placed as (
+    select g.from_entity_id, g.to_entity_id, b.entity_id is not null as is_published, s.identifiers,
+        row_number() over (partition by g.to_entity_id order by s.identifiers desc, g.from_entity_id) as place
+    from gone as g
+    join sizes_before as s on s.entity_id = g.from_entity_id
+    left join sizes_before as b on b.entity_id = g.to_entity_id
+)
 select
+    (select count(distinct p.from_entity_id) from placed as p where p.is_published or p.place > 1) as merged,
     (
-        select count(distinct l.entity_id)
-        from last_groups as l
-        join new_groups as n on n.identifier_id = l.identifier_id
-        where l.entity_id not in (select a.entity_id from sizes_after as a)
-            and n.entity_id in (select b.entity_id from sizes_before as b)
-    ) as merged,
-    (
-        select coalesce(max(a.identifiers - b.identifiers), 0)
+        select coalesce(max(a.identifiers - c.identifiers), 0)
         from sizes_after as a
-        join sizes_before as b on b.entity_id = a.entity_id
+        join (
+            select b.entity_id, b.identifiers from sizes_before as b
+            union all
+            select p.to_entity_id as entity_id, p.identifiers from placed as p where not p.is_published and p.place = 1
+        ) as c on c.entity_id = a.entity_id
     ) as growth
 
 -- name: fingerprint
+-- Of all that is published and changes hands; who comes for the first time is no business of the gate's.
 select cdp_fingerprint(
     concat(
         cast(m.identifier_id as text), '|', cast(m.valid_from as text), '|', cast(m.valid_to as text), '|',
@@ -40,9 +58,10 @@ select cdp_fingerprint(
     )
 )
 from moved as m
+where m.from_entity_id is not null
 
 -- name: audited
-select a.audited_hash from kind.audits as a where a.run = :run
+select a.audited_hash from kind.audits as a where a.run = :run and a.accepted_by is null
 
 -- name: held
 -- Runs whose map is held back, the latest first.

@@ -113,10 +113,16 @@ def _graph(work: Work, limits: Limits, decisions: Decisions, same: Sequence[tupl
 
 
 def _different(work: Work, decisions: Decisions) -> list[tuple[int, int]]:
-    """The pairs that operators keep apart, as nodes."""
+    """The pairs that operators keep apart, as nodes; whoever is the same as one of a pair is apart from the other."""
     if not decisions.different:
         return []
-    work.connection.load("different_decisions", _table_of_pairs(decisions.different))
+    classes = decisions.same_classes()
+    members: dict[UUID, list[UUID]] = {}
+    for member, first in classes.items():
+        members.setdefault(first, []).append(member)
+    ends = [[members[classes[end]] if end in classes else [end] for end in pair] for pair in decisions.different]
+    apart = [(one, other) for ones, others in ends for one in ones for other in others]
+    work.connection.load("different_decisions", _table_of_pairs(apart))
     pairs = [(int(one), int(other)) for one, other in work.fetch(SQL["different"])]
     work.connection.unload("different_decisions")
     return pairs

@@ -176,6 +176,7 @@ create temporary table pairs_before as
 select distinct g.identifier_id, g.other_id
 from kind.identity_graph as g
 join changed_links as c on c.identifier_id = g.identifier_id and c.other_id = g.other_id
+where g.kind <> 'same'
 
 -- name: remove_sightings
 delete from kind.identifier_sightings as s
@@ -313,13 +314,14 @@ left join identifiers_before as b on b.identifier_id = c.identifier_id
 where c.by_map or (i.identifier_id is null) <> (b.identifier_id is null)
 
 -- name: touch_links
--- Both ends of the pairs that came or went.
+-- Both ends of the pairs that came or went as evidence; what operators called the same is looked at by itself.
 insert into kind.touched_identifiers (identifier_id, trigger_event_id)
 with after as (
     select g.identifier_id, g.other_id, cdp_first(g.first_event_id, g.first_seen, g.first_event_id) as first_event_id
     from kind.identity_graph as g
     join (select distinct c.identifier_id, c.other_id from changed_links as c) as c
         on c.identifier_id = g.identifier_id and c.other_id = g.other_id
+    where g.kind <> 'same'
     group by g.identifier_id, g.other_id
 ),
 different as (

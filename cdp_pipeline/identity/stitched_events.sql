@@ -33,7 +33,14 @@ select count(*) from kind.reanchored_identifiers as q
 -- Events that hold an identifier which went into quarantine or left it.
 insert into restitched (event_id)
 select distinct u.event_id
-from (select i.event_id, unnest(i.identifier_ids) as identifier_id from kind.event_identifiers as i) as u
+from (
+    select i.event_id, unnest(i.identifier_ids) as identifier_id
+    from kind.event_identifiers as i
+    where i.arrived_on in (
+        select d.arrived_on from kind.identifier_sightings as d
+        where d.identifier_id in (select q.identifier_id from kind.reanchored_identifiers as q)
+    )
+) as u
 where u.identifier_id in (select q.identifier_id from kind.reanchored_identifiers as q)
     and u.event_id not in (select r.event_id from restitched as r)
 
@@ -200,5 +207,5 @@ select s.event_id, e.source_id, e.source_event_id, e.type, e.version, e.event_ti
 from kind.stitched_events as s
 join cdp.customer_events as e on e.event_id = s.event_id
 left join kind.entities as r on r.entity_id = s.entity_id
-left join kind.identifiers as k on k.identifier_id = r.key_id
-left join kind.identifiers as a on a.identifier_id = s.anchor_id
+left join kind.identifier_values as k on k.identifier_id = r.key_id
+left join kind.identifier_values as a on a.identifier_id = s.anchor_id

@@ -300,6 +300,7 @@ class _Rehearsal:
 
     def _gate(self, entities: int) -> Gate:
         """What the publication gate would say; it holds no rehearsal back."""
+        entities = int(self._audited.get("entities_published", entities))
         merged, growth = (int(self._audited.get(name, 0)) for name in ("entities_merged", "largest_growth"))
         share = merged / entities if entities else 0.0
         return Gate(share, growth, beyond_guards(self._entity.guards.publish, entities, merged, growth))

@@ -235,7 +235,7 @@ ENTITY_CHANGES = Table(KIND, "entity_changes", "one change of the map", rising=(
         run text: the run that published it
         identifier_id uuid: the identifier that changed hands
         from_entity_id uuid: whose it was; NULL: nobody's
-        to_entity_id uuid: whose it is; NULL: it is in use no more
+        to_entity_id uuid: whose it is; NULL: nobody's
         valid_from timestamptz: the span of time concerned; NULL: always
         valid_to timestamptz: its end, excluded; NULL: for ever
         kind text: new, merge, split, move, rename, remove or erase
