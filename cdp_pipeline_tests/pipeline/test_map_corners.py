@@ -1,4 +1,4 @@
-"""Corners of the map that a review found: what a small change must not miss, and what a gate and an upgrade must see."""
+"""Corners of the map that a review found: what a small change must not miss, what a gate and an upgrade must see."""
 
 from datetime import date
 
