@@ -67,7 +67,7 @@ IDENTITY_GRAPH = Table(
     "identity_graph",
     "a link: two identifiers seen together, per day of arrival",
     daily=True,
-    indexes=("identifier_id, other_id",),
+    indexes=("identifier_id, other_id", "other_id"),
 ).having("""
         arrived_on date: the day of arrival
         identifier_id uuid: the more important end

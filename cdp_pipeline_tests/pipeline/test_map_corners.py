@@ -68,7 +68,7 @@ def test_the_gate_sees_people_fused_under_an_id_that_was_only_redirected(start: 
         pipeline, 1, *(row(f"e{n}", email=f"e{n}") for n in range(10)), *(row(f"w{n}", web=f"w{n}") for n in range(10))
     )
     pipeline.run()
-    land(pipeline, 2, *(row(f"l{n}", email=f"email{n}", web=f"web{n}") for n in range(10)))
+    land(pipeline, 2, *(row(f"l{n}", email=f"e{n}", web=f"w{n}") for n in range(10)))
     pipeline.run()
     fusing = PLAIN.replace("[{type: email}, {type: web}]", "[{type: web}, {type: email}]")
     fusing = fusing.replace("    guards", "      - {identifier: email, value: \"payload->'type'\"}\n    guards")
