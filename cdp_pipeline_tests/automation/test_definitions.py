@@ -264,9 +264,10 @@ def test_a_kind_with_identity_maps_has_an_asset_and_a_step_for_them() -> None:
     own = {name for name in specs if "identity_maps" in name or "raw" in name}
     assert own == {"customer/identity_maps", "landing/raw/people"}
     assert deps_of(specs["customer/identity_maps"]) == "landing/raw/people"
-    assert deps_of(specs["customer/identity_graph"]) == "customer/event_identifiers customer/identity_maps"
-    assert deps_of(specs["customer/identifiers"]) == "customer/event_identifiers customer/identity_maps"
-    assert deps_of(specs["account/identity_graph"]) == "account/event_identifiers"
+    from_maps = "customer/decisions customer/event_identifiers customer/identity_maps"
+    assert deps_of(specs["customer/identity_graph"]) == from_maps
+    assert deps_of(specs["customer/identifiers"]) == from_maps
+    assert deps_of(specs["account/identity_graph"]) == "account/decisions account/event_identifiers"
     assert specs["customer/identity_maps"].metadata["dagster/table_name"] == "customer.identity_map_rows"
     assert [each["table"] for each in specs["customer/identity_maps"].metadata["maps"].value] == ["raw.people"] * 2
     jobs = {job.name: {node.name for node in job.nodes} for job in built.resolve_all_job_defs()}
