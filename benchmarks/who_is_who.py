@@ -1,6 +1,6 @@
 """What it costs to part two people among a million identifiers, and to leave a crowd that shares an e-mail apart.
 
-    python -m benchmarks.who_is_who [--people 500000] [--crowd 200000]
+    python -m benchmarks.who_is_who [--people 500000] [--events 5] [--crowd 200000]
 
 It prints CPU seconds of the stages alone, each beside the full build of the same world.
 """
@@ -53,21 +53,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.who_is_who", description=__doc__)
     parser.add_argument("--people", type=int, default=500_000, help="people of one e-mail and one cookie each")
     parser.add_argument("--crowd", type=int, default=200_000, help="people of one crm_id each, who share one e-mail")
+    parser.add_argument("--events", type=int, default=5, help="events of each of them")
     arguments = parser.parse_args()
     table = Table(title="Who is who, in CPU seconds of the stages", title_justify="left")
     for name in ("what", "CPU s", "wall s", "of the full build", "entities", "events moved"):
         table.add_column(name, justify="left" if name == "what" else "right")
     with tempfile.TemporaryDirectory() as folder:
-        _part_two(Path(folder) / "people", arguments.people, table)
+        _part_two(Path(folder) / "people", arguments.people, arguments.events, table)
         _crowd(Path(folder) / "crowd", arguments.crowd, table)
     Console().print(table)
 
 
-def _part_two(folder: Path, people: int, table: Table) -> None:
-    numbers = range(people)
+def _part_two(folder: Path, people: int, events: int, table: Table) -> None:
+    numbers = [number for number in range(people) for _ in range(events)]
     _land(folder, 1, email=[f"p{n}@x.org" for n in numbers], cookie=[f"c{n}" for n in numbers])
     with _opened(folder) as session:
-        full = _measure(session, table, f"full build of {2 * people:,} identifiers", None)
+        full = _measure(session, table, f"full build of {2 * people:,} identifiers, {len(numbers):,} events", None)
         _land(folder, 2, email=["p1@x.org"], other=["p2@x.org"], cookie=["c1"])
         _measure(session, table, "a link that makes two people one", full)
         (folder / "landing" / "2026-01-02" / "events.parquet").unlink()
