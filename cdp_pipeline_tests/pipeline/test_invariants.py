@@ -115,7 +115,6 @@ CASES = [
         GRAPH,
         "both ends of a link are in use",
         "delete from kind.identifiers as i where i.value = 'c2'",
-        rows=2,
         lands=ON_THE_SAME_DAY,
     ),
     Case(
