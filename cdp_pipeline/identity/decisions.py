@@ -5,7 +5,7 @@ A decision has a subject: of `same` and `different` it is the pair, of `quaranti
 subject, unless it was withdrawn. Withdrawing does not bring back an older one: what was overruled once stays so.
 
 A decision takes effect with the next run. It is written in a transaction of its own, as a stage's output is, so that
-the stages that have `<kind>/decisions` among their inputs become due; they ask `changed_since` whom it concerns.
+the stages that have `<kind>/decisions` among their inputs become due.
 """
 
 import shlex
@@ -23,7 +23,7 @@ from sqlglot import exp
 from cdp_pipeline.config.model import Project
 from cdp_pipeline.errors import ContradictoryDecisions, UsageError
 from cdp_pipeline.events.identifier_values import Reading, read_value
-from cdp_pipeline.sql.statements import Statements, from_tree
+from cdp_pipeline.sql.statements import Statements
 from cdp_pipeline.warehouse.base import Connection, Schemas
 from cdp_pipeline.warehouse.stage import Due, Run, StageSpec, Work, stage
 
@@ -202,19 +202,6 @@ def names_of(connection: Connection, schemas: Schemas) -> dict[UUID, str]:
     """What the identifiers of all decisions are called."""
     rows = connection.fetch(SQL["names"].bind(schemas))
     return {identifier_id: f"{identifier_type}:{value}" for identifier_id, identifier_type, value in rows}
-
-
-def changed_since(work: Work, since: int) -> list[UUID]:
-    """The identifiers of decisions that were written or withdrawn after the transaction of that number."""
-    return [row[0] for row in work.fetch(SQL["changed_since"], since=since)]
-
-
-def keep_in_force(work: Work) -> None:
-    """Makes the temporary table `decisions_in_force` of them, in the place of an earlier one."""
-    work.run(SQL["drop_in_force"])
-    table = exp.Create(this=exp.to_table("decisions_in_force"), kind="TABLE", expression=SQL["in_force"].template)
-    table.set("properties", exp.Properties(expressions=[exp.TemporaryProperty()]))
-    work.run(from_tree("decisions.keep_in_force", table))
 
 
 def decide(connection: Connection, project: Project, proposal: Proposal) -> Outcome:

@@ -17,9 +17,6 @@ join (
     group by s.question, s.one, s.other
 ) as l on l.decision_id = d.decision_id
 
--- name: drop_in_force
-drop table if exists decisions_in_force
-
 -- name: everything
 select d.decision_id, d.identifier_id, d.other_id, d.verdict, d."by" as decided_by, d.why, d."at" as decided_at,
     d.withdrawn_by, d.withdrawn_at, d.withdrawn_why
@@ -36,15 +33,6 @@ where v.identifier_id in (
     union all
     select d.other_id from kind.decisions as d where d.other_id is not null
 )
-
--- name: changed_since
--- The identifiers that decisions are about which were written or withdrawn since; no row twice.
-select distinct c.identifier_id
-from (
-    select d.identifier_id from kind.decisions as d where d.changed_in > :since
-    union all
-    select d.other_id as identifier_id from kind.decisions as d where d.changed_in > :since and d.other_id is not null
-) as c
 
 -- name: keep_value
 insert into kind.identifier_values (identifier_id, identifier_type, value)

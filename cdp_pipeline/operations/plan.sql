@@ -40,13 +40,7 @@ left join (
 create temporary table plan_after as
 select i.identifier_id, g.entity_id
 from kind.identifiers as i
-left join (
-    select o.identifier_id, o.entity_id from kind.identifier_groups as o
-    union all
-    select m.identifier_id, m.entity_id
-    from kind.entity_map as m
-    where m.valid_from is null and m.valid_to is null and not exists (select 1 from kind.identifier_groups as n)
-) as g on g.identifier_id = i.identifier_id
+left join kind.identifier_groups as g on g.identifier_id = i.identifier_id
 
 -- name: refused
 create temporary table plan_refused as

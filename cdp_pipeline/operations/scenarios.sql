@@ -1,14 +1,8 @@
 -- name: people
--- Every identifier in use and its entity; NULL: it is nobody's. A warehouse without groups has one group an entity.
+-- Every identifier in use and its entity; NULL: it is nobody's.
 select i.identifier_type, i.value, g.entity_id
 from kind.identifiers as i
-left join (
-    select o.identifier_id, o.entity_id from kind.identifier_groups as o
-    union all
-    select m.identifier_id, m.entity_id
-    from kind.entity_map as m
-    where m.valid_from is null and m.valid_to is null and not exists (select 1 from kind.identifier_groups as n)
-) as g on g.identifier_id = i.identifier_id
+left join kind.identifier_groups as g on g.identifier_id = i.identifier_id
 order by i.priority, i.first_seen, i.identifier_id
 
 -- name: quarantined

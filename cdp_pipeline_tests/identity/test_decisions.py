@@ -6,11 +6,8 @@ from uuid import UUID
 import pytest
 
 from cdp_pipeline.errors import ContradictoryDecisions, UsageError
-from cdp_pipeline.identity.decisions import changed_since, decisions_spec, keep_in_force
 from cdp_pipeline.identity.entity_map import map_entities
 from cdp_pipeline.operations.pipeline import stages_due
-from cdp_pipeline.sql.statements import statement
-from cdp_pipeline.warehouse.stage import stage
 from cdp_pipeline_tests.identity.worlds import KIND, in_force, say, told, unsay
 from cdp_pipeline_tests.pipeline.driver import Pipeline
 from cdp_pipeline_tests.pipeline.projects import lines, row
@@ -280,39 +277,6 @@ def test_decisions_outlive_runs_and_rebuilds(pipeline: Pipeline) -> None:
     pipeline.run()
     pipeline.run(full=True)
     assert in_force(pipeline) == before
-
-
-def test_a_stage_learns_whom_decisions_concern_since_it_last_looked(pipeline: Pipeline) -> None:
-    def concerned(since: int) -> list[str]:
-        with stage(pipeline.connection, decisions_spec(pipeline.project, KIND), pipeline.new_run()) as work:
-            found = changed_since(work, since)
-            assert len(found) == len(set(found))
-            return sorted(ids(pipeline)[each] for each in found)
-
-    def now() -> int:
-        return int(pipeline.column("select max(s.changed_in) from cdp.stages as s")[0])
-
-    say(pipeline, "same", "cookie:a", "cookie:b")
-    first = now()
-    say(pipeline, "quarantine", "cookie:c")
-    say(pipeline, "unstitch", "cookie:a", "cookie:d")
-    second = now()
-    unsay(pipeline, "same", "cookie:b", "cookie:a")
-    assert concerned(0) == ["cookie:a", "cookie:b", "cookie:c", "cookie:d"]
-    assert concerned(first) == ["cookie:a", "cookie:b", "cookie:c", "cookie:d"]
-    assert concerned(second) == ["cookie:a", "cookie:b"]
-    assert concerned(now()) == []
-
-
-def test_a_stage_has_those_in_force_as_a_table(pipeline: Pipeline) -> None:
-    say(pipeline, "quarantine", "cookie:a")
-    say(pipeline, "release", "cookie:a")
-    query = statement("in force", "select d.verdict, d.identifier_id, d.other_id from decisions_in_force as d")
-    with stage(pipeline.connection, decisions_spec(pipeline.project, KIND), pipeline.new_run()) as work:
-        for _ in range(2):
-            keep_in_force(work)
-        ((verdict, identifier_id, other_id),) = work.fetch(query)
-    assert (verdict, ids(pipeline)[identifier_id], other_id) == ("release", "cookie:a", None)
 
 
 def test_each_decision_leaves_its_figures_under_a_name_of_its_own(pipeline: Pipeline) -> None:
