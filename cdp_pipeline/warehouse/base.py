@@ -83,6 +83,10 @@ class Connection(ABC):
         """The columns of a table or view with the engine's type names; None when there is no such table."""
 
     @abstractmethod
+    def comment_of(self, schema: str, view: str) -> str | None:
+        """The comment on a view; None when it has none, or is not there."""
+
+    @abstractmethod
     def begin(self) -> None:
         """Begins a transaction; only `transaction` and `rehearsal` call it."""
 

@@ -124,6 +124,15 @@ class DuckDBConnection(Connection):
         return [(name, kind) for name, kind in rows] or None
 
     @override
+    def comment_of(self, schema: str, view: str) -> str | None:
+        query = (
+            "SELECT comment FROM duckdb_views() WHERE schema_name = $schema AND view_name = $view "
+            "AND database_name = current_database()"
+        )
+        rows = self.fetch_text(query, {"schema": schema, "view": view}, "comment_of")
+        return rows[0][0] if rows else None
+
+    @override
     def open_days(self, days: Iterable[date], only: Table | None = None) -> None:
         """Days need no room of their own here: a table is one."""
 

@@ -39,6 +39,11 @@ where n.nspname = %(schema)s and c.relname = %(table)s and a.attnum > 0 and not 
     and c.relkind in ('r', 'p', 'v', 'm', 'f')
 order by a.attnum
 """
+_COMMENT = """
+SELECT obj_description(c.oid, 'pg_class')
+FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+WHERE n.nspname = %(schema)s AND c.relname = %(view)s AND c.relkind = 'v'
+"""
 _MONTHS = """
 SELECT c.relname FROM pg_inherits AS i
 JOIN pg_class AS c ON c.oid = i.inhrelid
@@ -261,6 +266,11 @@ class PostgresConnection(Connection):
     def columns_of(self, schema: str, table: str) -> list[tuple[str, str]] | None:
         rows = self.fetch_text(_COLUMNS, {"schema": schema, "table": table}, "columns_of")
         return [(name, kind) for name, kind in rows] or None
+
+    @override
+    def comment_of(self, schema: str, view: str) -> str | None:
+        rows = self.fetch_text(_COMMENT, {"schema": schema, "view": view}, "comment_of")
+        return rows[0][0] if rows else None
 
     @override
     def create(self, table: Table, schema: str) -> None:

@@ -5,6 +5,7 @@ read its inputs (`cursor`), last changed its output (`changed_in`) and last wrot
 is due follows from numbers alone, and a process killed anywhere leaves a stage either done or due.
 """
 
+import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,7 +18,7 @@ import pyarrow as pa
 from sqlglot import exp
 
 from cdp_pipeline.errors import InvariantError, PublicationHeld
-from cdp_pipeline.sql.statements import Statement, Statements
+from cdp_pipeline.sql.statements import Statement, Statements, from_tree
 from cdp_pipeline.tables import Table
 from cdp_pipeline.warehouse.base import Connection, Row, Schemas
 
@@ -141,14 +142,23 @@ class Work:
         self.facts.metrics.update(metrics)
 
     def keep_view(self, view: Table, statement: Statement) -> None:
-        """Makes a view if it is not there as it should be, and whenever all is worked out anew.
+        """Makes a view if it is not there, or was made by another statement; its comment tells which made it.
 
         To replace one, an engine may wait for its readers, so a rehearsal leaves one that has the right columns.
         """
-        there = self.connection.columns_of(self.spec.schemas[view.scope], view.name) or []
-        anew = self.due is Due.ALL and not self.current_run.rehearsal
-        if anew or [name for name, _ in there] != [column.name for column in view.columns]:
-            self.run(statement)
+        schema = self.spec.schemas[view.scope]
+        text = self.connection.render(statement.bind(self.spec.schemas))
+        comment = f"Made by cdp, statement {hashlib.sha256(text.encode()).hexdigest()[:16]}"
+        if self.connection.comment_of(schema, view.name) == comment:
+            return
+        there = self.connection.columns_of(schema, view.name) or []
+        if self.current_run.rehearsal and [name for name, _ in there] == [column.name for column in view.columns]:
+            return
+        self.run(statement)
+        said = exp.Comment(
+            this=exp.table_(view.name, db=schema, quoted=True), kind="VIEW", expression=exp.Literal.string(comment)
+        )
+        self.run(from_tree(f"comment.{view.name}", said))
 
     def must_be_empty(self, name: str, statement: Statement, **values: Any) -> None:
         """Takes an invariant: the number of rows that break it."""
