@@ -37,7 +37,6 @@ INVARIANTS = {
     "one profile per entity": ("doubled_profiles", "p"),
     "every profile's entity exists": ("profiles_of_nobody", "p"),
 }
-_TEMPORARY = ("profile_due", "profile_values", "profile_before")
 _IDS = 1 << 128
 
 
@@ -122,19 +121,13 @@ class _Profiles:
 
     def publish(self) -> None:
         """Calculates what is due, puts it in the place of what was there, and empties the queue."""
-        self._forget_temporary()
         self._work.run(SQL["due_all" if self._everything else "due_changes"])
         self._calculate()
         self._replace()
         self._work.run(SQL["empty_queue"])
         self._audit()
-        self._forget_temporary()
         # Whatever came of it, the inputs were taken in up to here.
         _ = self._work.number
-
-    def _forget_temporary(self) -> None:
-        for name in _TEMPORARY:
-            self._work.run(SQL[f"drop_{name}"])
 
     def _calculate(self) -> None:
         make_values(self._work, self._calculations)

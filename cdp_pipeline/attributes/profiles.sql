@@ -40,15 +40,6 @@ group by t.entity_id
 -- name: marks
 select count(*) from kind.profiles as p where p.calculated is null or p.modified is null
 
--- name: drop_profile_due
-drop table if exists profile_due
-
--- name: drop_profile_values
-drop table if exists profile_values
-
--- name: drop_profile_before
-drop table if exists profile_before
-
 -- name: due_all
 create temporary table profile_due as
 select distinct s.entity_id from kind.stitched_events as s where s.entity_id is not null

@@ -41,17 +41,6 @@ from cdp_pipeline.warehouse.stage import Due, Facts, Run, StageSpec, Work, stage
 ASSET = "cdp/customer_events"
 INVARIANTS = ("landed rows are events or rejected rows", "every event once", "no landed event is missing")
 GROUP_BYTES = 64 << 20
-_TEMPORARY = (
-    "landed",
-    "landed_counts",
-    "scope",
-    "replaced",
-    "related",
-    "contested",
-    "contest",
-    "unchanged",
-    "touched_days",
-)
 
 
 def customer_events_spec(project: Project) -> StageSpec:
@@ -118,8 +107,6 @@ def _land_group(
 ) -> Facts:
     with stage(connection, customer_events_spec(project), run) as work:
         work.facts.due = Due.CHANGES
-        for name in _TEMPORARY:
-            work.run(ROWS["drop_landed"] if name == "landed" else SQL[f"drop_{name}"])
         work.run(ROWS["make_landed"])
         work.run(SQL["make_scope"])
         _read(work, project, days, group, progress)
@@ -129,8 +116,6 @@ def _land_group(
         _decide(work)
         _publish(work, project, days, group)
         _measure(work)
-        for name in _TEMPORARY:
-            work.run(ROWS["drop_landed"] if name == "landed" else SQL[f"drop_{name}"])
     return work.facts
 
 
@@ -179,10 +164,9 @@ class _Landing:
         source = self._project.sources[reading.source]
         if batch is None:
             shape = table_shape(work.connection, source)
-            work.run(SQL["drop_batch"])
             work.run(table_batch(work.connection, source, shape, reading.day))
             work.run(land_statement(work.connection, source, shape, missing=False), **self._values(reading))
-            work.run(SQL["drop_batch"])
+            work.connection.drop_temporary(["landing_batch"])
             return
         work.connection.load("landing_batch", batch)
         key = (source.name, str(batch.schema))

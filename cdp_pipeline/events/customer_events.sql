@@ -9,9 +9,6 @@ where not exists (select 1 from cdp.landed_files as g where g.source = r.source 
 -- name: make_scope
 create temporary table scope (source text, place text, first_day date, final_day date)
 
--- name: drop_scope
-drop table if exists scope
-
 -- name: add_to_scope
 insert into scope (source, place, first_day, final_day) values (:source, :place, :first_day, :final_day)
 
@@ -108,9 +105,6 @@ create temporary table landed_counts as
 select l.landed_from, l.place, l.arrived_on, l.reason is null as is_good, count(*) as landed_rows
 from landed as l
 group by l.landed_from, l.place, l.arrived_on, l.reason is null
-
--- name: drop_landed_counts
-drop table if exists landed_counts
 
 -- name: landed_days
 select distinct l.arrived_on from landed_counts as l where l.is_good
@@ -264,24 +258,6 @@ from (
     group by w.event_id
 ) as s
 
--- name: drop_replaced
-drop table if exists replaced
-
--- name: drop_related
-drop table if exists related
-
--- name: drop_contested
-drop table if exists contested
-
--- name: drop_contest
-drop table if exists contest
-
--- name: drop_unchanged
-drop table if exists unchanged
-
--- name: drop_touched_days
-drop table if exists touched_days
-
 -- name: table_days
 -- A source table's days of arrival with a fingerprint of each day's rows, whatever their order.
 select t.day, count(*) as day_rows, cdp_fingerprint(t.row_text) as fingerprint
@@ -303,5 +279,3 @@ from (
     where :of_day
 ) as t
 
--- name: drop_batch
-drop table if exists landing_batch

@@ -31,7 +31,6 @@ _PLACES_PER_RULE = 100_000
 _FOUND = sqlglot.parse_one("i.event_id in (select x.event_id from extracted as x)", read="postgres")
 # Keys of a type that say what its links do; which identifiers an event carries does not depend on them.
 _OF_THE_MAP = {"max_per_entity", "max_links", "bridge", "when_shared"}
-_TEMPORARY = ("changed", "extracted", "occurrences", "readings", "found")
 
 
 def event_identifiers_spec(project: Project, kind: str) -> StageSpec:
@@ -72,21 +71,14 @@ def identify_events(
                 return work.facts
             if work.due is Due.NOTHING:
                 work.facts.due = Due.CHANGES
-            _clear(work)
             _find(work, entity, days)
             _write(work)
             _measure(work)
-            _clear(work)
     except WarehouseError as error:
         if isinstance(error, InvariantError) or error.transient:
             raise
         raise explain_failure(connection, spec, entity, error) from error
     return work.facts
-
-
-def _clear(work: Work) -> None:
-    for name in _TEMPORARY:
-        work.run(SQL[f"drop_{name}"])
 
 
 def _find(work: Work, entity: Entity, days: Days | None) -> None:

@@ -5,21 +5,6 @@ select e.event_id
 from cdp.customer_events as e
 where e.landed_in > :since or e.arrived_on between :first_day and :final_day
 
--- name: drop_changed
-drop table if exists changed_events
-
--- name: drop_extracted
-drop table if exists extracted
-
--- name: drop_occurrences
-drop table if exists occurrences
-
--- name: drop_readings
-drop table if exists readings
-
--- name: drop_found
-drop table if exists found
-
 -- name: nothing_extracted
 create temporary table extracted (event_number bigint, event_id uuid, arrived_on date, event_time timestamptz)
 

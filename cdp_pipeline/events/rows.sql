@@ -4,9 +4,6 @@ create temporary table landed (
     version text, event_time timestamptz, payload jsonb, reason text, raw text, event_id uuid
 )
 
--- name: drop_landed
-drop table if exists landed
-
 -- name: land_batch
 -- One row of `landed` for each row of `landing_batch` that passes the source's `where`; a broken one always passes.
 insert into landed

@@ -17,7 +17,6 @@ from cdp_pipeline.sql.statements import Statements
 from cdp_pipeline.warehouse.stage import Work
 
 SQL = Statements(__package__, "entity_ids.sql")
-TEMPORARY = ("last_groups", "firsts", "rekeyed", "followed", "inherited", "groups", "raised", "new_groups")
 
 
 def name_groups(work: Work, kind: str) -> None:

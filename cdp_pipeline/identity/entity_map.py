@@ -34,7 +34,6 @@ INVARIANTS = (
 )
 _METHOD = 2  # counted up when the same definition begins to give another map
 _DECIDING = {"type", "max_per_entity", "max_links", "bridge", "when_shared"}
-_TEMPORARY = ("touched", "old_map", "spanned", "segments", "moved", "gone_rows", "fresh_rows", "kept_rows")
 _PARTS = (groups, hubs, entity_ids, ownership, gate)
 STATEMENTS = (SQL, *(part.SQL for part in _PARTS))
 
@@ -92,16 +91,7 @@ def map_entities(
         gate.audit(work, entity, accept_merge)
         _publish(work)
         _check(work)
-        _clear(work)
     return work.facts
-
-
-def _clear(work: Work) -> None:
-    for name in _TEMPORARY:
-        work.run(SQL[f"drop_{name}"])
-    for part in _PARTS:
-        for name in part.TEMPORARY:
-            work.run(part.SQL[f"drop_{name}"])
 
 
 def _touch(work: Work, entity: Entity, decisions: Decisions) -> None:

@@ -1,27 +1,3 @@
--- name: drop_touched
-drop table if exists touched
-
--- name: drop_old_map
-drop table if exists old_map
-
--- name: drop_spanned
-drop table if exists spanned
-
--- name: drop_segments
-drop table if exists segments
-
--- name: drop_moved
-drop table if exists moved
-
--- name: drop_gone_rows
-drop table if exists gone_rows
-
--- name: drop_fresh_rows
-drop table if exists fresh_rows
-
--- name: drop_kept_rows
-drop table if exists kept_rows
-
 -- name: queue_decisions
 -- Identifiers that a decision was made or withdrawn about; what it took out of use is in nobody's component now, so the
 -- neighbours are looked at too.
@@ -302,7 +278,10 @@ delete from kind.touched_identifiers as q
 
 -- name: figures
 select
-    (select count(distinct m.entity_id) from kind.identifier_groups as m) as entities,
+    (
+        select count(*) from kind.entities as e
+        join kind.identifier_groups as m on m.identifier_id = e.key_id and m.entity_id = e.entity_id
+    ) as entities,
     (select count(*) from kind.entities as e) as ids_issued,
     (select count(*) from kind.entities as e where e.key_id is null) as ids_retired,
     (select count(distinct s.component_number) from solved as s) as components_solved,

@@ -16,7 +16,6 @@ from cdp_pipeline.warehouse.base import Connection
 from cdp_pipeline.warehouse.stage import Work
 
 SQL = Statements(__package__, "gate.sql")
-TEMPORARY = ("sizes_before", "sizes_after")
 _SHOWN = 5  # values that are named
 
 

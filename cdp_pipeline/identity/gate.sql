@@ -1,9 +1,3 @@
--- name: drop_sizes_before
-drop table if exists sizes_before
-
--- name: drop_sizes_after
-drop table if exists sizes_after
-
 -- name: sizes_before
 -- The published entities that are touched, each with how many identifiers it has.
 create temporary table sizes_before as

@@ -21,7 +21,6 @@ from cdp_pipeline.sql.statements import Statements
 from cdp_pipeline.warehouse.stage import Due, Work
 
 SQL = Statements(__package__, "groups.sql")
-TEMPORARY = ("unstitched", "nodes", "solved", "refused")
 
 
 def solve(work: Work, entity: Entity, decisions: Decisions) -> None:

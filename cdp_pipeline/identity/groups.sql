@@ -1,15 +1,3 @@
--- name: drop_unstitched
-drop table if exists unstitched
-
--- name: drop_nodes
-drop table if exists nodes
-
--- name: drop_solved
-drop table if exists solved
-
--- name: drop_refused
-drop table if exists refused
-
 -- name: unstitched
 -- The links that operators took out of use.
 create temporary table unstitched as

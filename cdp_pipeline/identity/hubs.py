@@ -18,7 +18,6 @@ from cdp_pipeline.sql.statements import Statements
 from cdp_pipeline.warehouse.stage import Due, Work
 
 SQL = Statements(__package__, "hubs.sql")
-TEMPORARY = ("recounted", "quarantine", "flipped", "affected_hubs", "quarantined_now")
 FEW = 1_000  # identifiers of a type: fewer say nothing about what is usual
 THRESHOLD_OF_FEW = 64
 LEAST_THRESHOLD = 16

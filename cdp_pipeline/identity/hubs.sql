@@ -1,18 +1,3 @@
--- name: drop_recounted
-drop table if exists recounted
-
--- name: drop_quarantine
-drop table if exists quarantine
-
--- name: drop_flipped
-drop table if exists flipped
-
--- name: drop_affected_hubs
-drop table if exists affected_hubs
-
--- name: drop_quarantined_now
-drop table if exists quarantined_now
-
 -- name: forget_all_degrees
 delete from kind.identifier_degrees as d
 

@@ -29,10 +29,6 @@ INVARIANTS = (
     "every event's identifiers are in use",
     "the identifiers of every map's row are in use",
 )
-_TEMPORARY = (
-    "changed_sightings", "changed_links", "changed_map_rows", "changed_map_pairs", "changed_ids", "renames", "pairs",
-    "turned_links", "pairs_before", "identifiers_before",
-)  # fmt: skip
 _METHOD = "2"  # counted up when the same definition begins to give other rows
 _EVERYTHING = {"concerned": exp.true(), "wanted": exp.true()}
 
@@ -67,19 +63,12 @@ def link_identifiers(
         if work.due is Due.NOTHING and days is None:
             return work.facts
         work.facts.due = Due.CHANGES if work.due is Due.NOTHING else work.due
-        _clear(work)
         if work.due is Due.ALL:
             _link_all(work, entity)
         else:
             _link_changed(work, entity, days)
         _measure(work, link_decided(work), Days(project.start, last_day(project, run)))
-        _clear(work)
     return work.facts
-
-
-def _clear(work: Work) -> None:
-    for name in _TEMPORARY:
-        work.run(SQL[f"drop_{name}"])
 
 
 def _priority(entity: Entity) -> exp.Expr:

@@ -38,10 +38,6 @@ from cdp_pipeline.warehouse.stage import Due, Facts, Run, StageSpec, Work, stage
 SQL = Statements(__package__, "identity_maps.sql")
 INVARIANTS = ("one row for each map and primary id", "the value of every id is known")
 OVERLAP = timedelta(days=1)  # how late a row may come to light after the time that it says
-_TEMPORARY = (
-    "map_read", "known_rows", "occurrences", "readings", "map_found", "primaries", "persons", "newest_rows",
-    "changed_rows", "gone_rows", "kept_rows",
-)  # fmt: skip
 _FIGURES = (
     "map_rows_read", "deleted_rows", "rows_without_valid_primary", "unreadable_times", "invalid_values",
     "blocked_values",
@@ -101,7 +97,6 @@ def read_maps(connection: Connection, project: Project, kind: str, run: Run, *, 
     with stage(connection, identity_maps_spec(project, kind), run, full=full) as work:
         if work.due is Due.NOTHING:
             return work.facts
-        _clear(work)
         cursors = _settle(work, _definitions(project, entity))
         for number in range(len(entity.identity_maps)):
             map_table = open_map(connection, project, kind, number)
@@ -112,17 +107,11 @@ def read_maps(connection: Connection, project: Project, kind: str, run: Run, *, 
             work.measure(map_rows=work.scalar(SQL["total"]))
             work.must_be_empty(INVARIANTS[0], SQL["doubled_rows"], number=work.number)
             work.must_be_empty(INVARIANTS[1], SQL["valueless_ids"], number=work.number)
-        _clear(work)
     return work.facts
 
 
 def _definitions(project: Project, entity: Entity) -> list[str]:
     return [map_definition(project, entity, declared) for declared in entity.identity_maps]
-
-
-def _clear(work: Work) -> None:
-    for name in _TEMPORARY:
-        work.run(SQL[f"drop_{name}"])
 
 
 def _has_news(connection: Connection, *, project: Project, kind: str) -> bool:
@@ -200,8 +189,7 @@ class _Reading:
     def read(self, *, full: bool) -> None:
         """Brings the rows of the map up to date; if `full`, all of them are read and compared."""
         work, known = self.work, None if full else self.known
-        for name in _TEMPORARY:
-            work.run(SQL[f"drop_{name}"])
+        work.drop_temporary()
         statement, values = read_statement(self.map_table, None if known is None else known.since)
         work.run(statement, **values)
         trusted = exp.false() if known is None else exp.true()

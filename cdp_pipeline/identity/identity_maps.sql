@@ -212,35 +212,3 @@ from (
 left join kind.identifier_values as v on v.identifier_id = i.identifier_id
 where v.identifier_id is null
 
--- name: drop_map_read
-drop table if exists map_read
-
--- name: drop_kept_rows
-drop table if exists kept_rows
-
--- name: drop_known_rows
-drop table if exists known_rows
-
--- name: drop_occurrences
-drop table if exists occurrences
-
--- name: drop_readings
-drop table if exists readings
-
--- name: drop_map_found
-drop table if exists map_found
-
--- name: drop_primaries
-drop table if exists primaries
-
--- name: drop_persons
-drop table if exists persons
-
--- name: drop_newest_rows
-drop table if exists newest_rows
-
--- name: drop_changed_rows
-drop table if exists changed_rows
-
--- name: drop_gone_rows
-drop table if exists gone_rows

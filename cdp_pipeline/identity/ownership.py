@@ -18,10 +18,6 @@ from cdp_pipeline.sql.statements import Statements
 from cdp_pipeline.warehouse.stage import Due, Work
 
 SQL = Statements(__package__, "ownership.sql")
-TEMPORARY = (
-    "conflicts", "fresh_conflicts", "changed_holders", "logins", "shifted_logins", "turns", "spans", "level_spans",
-    "new_map",
-)  # fmt: skip
 BY_TIME, LAST_LOGIN = "by_time", "last_login"
 
 
@@ -45,7 +41,7 @@ def find_owners(work: Work, entity: Entity) -> None:
     for level in levels:
         work.run(SQL["level_spans"], level=level)
         work.run(SQL["add_spans"])
-        work.run(SQL["drop_level_spans"])
+        work.connection.drop_temporary(["level_spans"])
     work.run(SQL["new_map"])
     work.measure(shared_identifiers=int(work.scalar(SQL["shared_count"])))
 

@@ -13,13 +13,10 @@ from cdp_pipeline.sql.statements import Statements
 from cdp_pipeline.warehouse.stage import Due, Work
 
 SQL = Statements(__package__, "renames.sql")
-TEMPORARY = ("renamed", "led_on", "superseded_anew")
 
 
 def count_renames(work: Work) -> None:
     """Brings `superseded` of the identifiers in use up to date, and queues those whose number changed."""
-    for name in TEMPORARY:
-        work.run(SQL[f"drop_{name}"])
     if work.due is Due.ALL:
         work.run(SQL["led_on_all"])
     else:
@@ -38,8 +35,6 @@ def count_renames(work: Work) -> None:
         work.run(SQL["set_superseded"])
         if work.due is not Due.ALL:
             work.run(SQL["touch"])
-    for name in TEMPORARY:
-        work.run(SQL[f"drop_{name}"])
 
 
 def count_steps(targets: Mapping[str, str], known: Mapping[str, int]) -> dict[str, int]:

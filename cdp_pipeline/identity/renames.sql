@@ -68,11 +68,3 @@ where n.identifier_id = i.identifier_id
 insert into kind.touched_identifiers (identifier_id, trigger_event_id)
 select n.identifier_id, cast(null as uuid) from superseded_anew as n
 
--- name: drop_renamed
-drop table if exists renamed
-
--- name: drop_led_on
-drop table if exists led_on
-
--- name: drop_superseded_anew
-drop table if exists superseded_anew

@@ -16,7 +16,6 @@ from cdp_pipeline.sql.statements import Statements
 from cdp_pipeline.warehouse.stage import Due, Work
 
 SQL = Statements(__package__, "same_links.sql")
-TEMPORARY = ("wanted_same", "stale_same", "fresh_same")
 
 
 @dataclass
@@ -35,8 +34,6 @@ def link_decided(work: Work) -> int:
     """
     if not work.scalar(SQL["ever_decided"]):
         return 0
-    for name in TEMPORARY:
-        work.run(SQL[f"drop_{name}"])
     work.connection.load("same_members", _members(_same_classes(work)))
     work.run(SQL["wanted_same"])
     work.connection.unload("same_members")
@@ -47,8 +44,6 @@ def link_decided(work: Work) -> int:
     work.run(SQL["add"])
     if work.due is not Due.ALL:
         work.run(SQL["touch"])
-    for name in TEMPORARY:
-        work.run(SQL[f"drop_{name}"])
     return int(work.scalar(SQL["loose"]))
 
 

@@ -96,11 +96,3 @@ where g.kind = 'same' and (i.identifier_id is null or j.identifier_id is null)
         select e.other_id from kind.decisions as e where e.verdict = 'same'
     )
 
--- name: drop_wanted_same
-drop table if exists wanted_same
-
--- name: drop_stale_same
-drop table if exists stale_same
-
--- name: drop_fresh_same
-drop table if exists fresh_same

@@ -1,18 +1,6 @@
 -- name: marked
 select count(*) from kind.stitched_events as s where s.stitched is null
 
--- name: drop_restitched
-drop table if exists restitched
-
--- name: drop_shifted_anchors
-drop table if exists shifted_anchors
-
--- name: drop_rekeyed_events
-drop table if exists rekeyed_events
-
--- name: drop_stitched_before
-drop table if exists stitched_before
-
 -- name: restitched
 -- Events that came, went, changed, changed their identifiers, or were marked by hand.
 create temporary table restitched as
@@ -177,7 +165,7 @@ select count(*)
 from (
     select s.event_id
     from kind.stitched_events as s
-    where s.stitched = :now
+    where :concerned
     group by s.event_id
     having count(*) > 1
 ) as doubled
@@ -185,10 +173,13 @@ from (
 -- name: strangers
 -- Events of an entity that no group is now.
 select count(*)
-from (select distinct s.entity_id from kind.stitched_events as s where s.entity_id is not null and s.stitched = :now) as o
-left join kind.entities as e on e.entity_id = o.entity_id
-left join kind.identifier_groups as m on m.identifier_id = e.key_id and m.entity_id = o.entity_id
-where m.entity_id is null
+from (select distinct s.entity_id from kind.stitched_events as s where s.entity_id is not null and :concerned) as o
+where not exists (
+    select 1
+    from kind.entities as e
+    join kind.identifier_groups as m on m.identifier_id = e.key_id and m.entity_id = e.entity_id
+    where e.entity_id = o.entity_id
+)
 
 -- name: astray
 -- Events that belong to another entity than their anchor did when they happened.
@@ -197,7 +188,7 @@ from kind.stitched_events as s
 left join kind.entity_map as m on m.identifier_id = s.anchor_id
     and coalesce(m.valid_from, cast('-infinity' as timestamptz)) <= s.event_time
     and s.event_time < coalesce(m.valid_to, cast('infinity' as timestamptz))
-where s.stitched = :now and s.entity_id is distinct from m.entity_id
+where :concerned and s.entity_id is distinct from m.entity_id
 
 -- name: events_view
 create or replace view kind.events as

@@ -24,7 +24,7 @@ from cdp_pipeline.warehouse.base import Connection, Row
 from cdp_pipeline.warehouse.stage import SQL as STAGES
 from cdp_pipeline.warehouse.stage import Due, Facts, StageSpec, what_is_due
 
-_TEMPORARY = ("before", "after", "flows", "people", "events", "refused", "quarantined")
+_TEMPORARY = [f"plan_{name}" for name in ("before", "after", "flows", "people", "events", "refused", "quarantined")]
 
 
 @dataclass(frozen=True)
@@ -226,7 +226,7 @@ class _Rehearsal:
 
     def identity(self) -> None:
         """Rehearses all stages but that of the profiles, and compares who is who."""
-        self._forget()
+        self._connection.drop_temporary(_TEMPORARY)
         for name in ("before", "refused", "quarantined"):
             self._run(name)
         last_change = self._fetch("last_change")[0][0]
@@ -239,7 +239,7 @@ class _Rehearsal:
             if keeps:
                 moved = self._fetch("events_moved")[0][0]
         self._compare(last_change, moved)
-        self._forget()
+        self._connection.drop_temporary(_TEMPORARY)
 
     def profiles(self) -> None:
         """Rehearses the stage of the profiles and compares the attributes."""
@@ -313,10 +313,6 @@ class _Rehearsal:
 
     def _fetch(self, name: str, **values: Any) -> list[Row]:
         return self._connection.fetch(SQL[name].bind(self._schemas), **values)
-
-    def _forget(self) -> None:
-        for name in _TEMPORARY:
-            self._run(f"drop_{name}")
 
 
 def _new_entity(rows: list[Row]) -> NewEntity:

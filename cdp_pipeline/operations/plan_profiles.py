@@ -80,7 +80,7 @@ class ProfilesPlan:
 
 def keep_profiles(connection: Connection, schemas: Mapping[str, str]) -> Columns:
     """Keeps the profiles as they are, for `compare_profiles`; returns their columns with the engine's types."""
-    connection.run(SQL["drop_profiles"])
+    connection.drop_temporary([_KEPT])
     columns = connection.columns_of(schemas[KIND], PROFILES.name)
     query = exp.select("*").from_(_profiles("p")) if columns is not None else _none()
     made = exp.Create(this=exp.to_table(_KEPT), kind="TABLE", expression=query)

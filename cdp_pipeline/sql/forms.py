@@ -53,7 +53,7 @@ from cdp_pipeline.sql.templates import Form
 FORMS: dict[str, dict[str, Form]] = {"duckdb": DUCKDB_FORMS, "postgres": POSTGRES_FORMS}
 
 
-_TEMPORARY = {"duckdb": "temp", "postgres": "pg_temp"}
+TEMPORARY_SCHEMAS = {"duckdb": "temp", "postgres": "pg_temp"}
 
 
 def apply_forms(tree: exp.Expr, dialect: str) -> exp.Expr:
@@ -65,7 +65,7 @@ def apply_forms(tree: exp.Expr, dialect: str) -> exp.Expr:
     forms = FORMS[dialect]
     dropped = tree.find(exp.Table) if isinstance(tree, exp.Drop) else None
     if dropped is not None and not dropped.db:
-        dropped.set("db", exp.to_identifier(_TEMPORARY[dialect]))
+        dropped.set("db", exp.to_identifier(TEMPORARY_SCHEMAS[dialect]))
 
     def rewrite(node: exp.Expr) -> exp.Expr:
         if isinstance(node, exp.Anonymous) and node.name.lower() in forms:

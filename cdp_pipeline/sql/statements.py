@@ -15,6 +15,7 @@ from importlib.resources import files
 import sqlglot
 from sqlglot import exp
 
+KEPT_TEXTS = 4000  # rendered texts that a process keeps; trees may name days, and a service never ends
 _NAME = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
 
 
@@ -27,7 +28,8 @@ class Statement:
         template: the tree as written, with placeholders; never changed in place.
         schemas: the real schemas behind `cdp` and `kind`.
         trees: what stands in the place of some `:names`.
-        cached: whether the name and the schemas say all about it, so that its text need be rendered only once.
+        cached: whether the name, the schemas and the trees say all about it, so that its text need be rendered only
+            once.
     """
 
     name: str
@@ -39,7 +41,13 @@ class Statement:
     def bind(self, schemas: Mapping[str, str], **trees: exp.Expr) -> "Statement":
         """Puts real schemas in the place of `cdp` and `kind`, and trees in the place of `:names`."""
         both = {**self.trees, **trees}
-        return Statement(self.name, self.template, tuple(schemas.items()), both, self.cached and not trees)
+        return Statement(self.name, self.template, tuple(schemas.items()), both, self.cached)
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """What two statements of the same text have in common, where it is `cached`."""
+        trees = tuple((name, tree.sql("postgres")) for name, tree in sorted(self.trees.items()))
+        return self.name, self.schemas, trees
 
     @property
     def tree(self) -> exp.Expr:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from datetime import date
 from enum import Enum
+from functools import lru_cache
 from typing import Any, ClassVar
 
 import pyarrow as pa
@@ -16,8 +17,8 @@ from sqlglot import exp
 
 from cdp_pipeline import tables
 from cdp_pipeline.errors import SchemaNotOurs
-from cdp_pipeline.sql.forms import apply_forms
-from cdp_pipeline.sql.statements import Statement
+from cdp_pipeline.sql.forms import TEMPORARY_SCHEMAS, apply_forms
+from cdp_pipeline.sql.statements import KEPT_TEXTS, Statement
 from cdp_pipeline.tables import Column, Table
 
 Row = tuple[Any, ...]
@@ -43,7 +44,6 @@ class Connection(ABC):
     dialect: ClassVar[str]
     default_schema: ClassVar[str]
     json_is_text: ClassVar[bool]
-    _rendered: ClassVar[dict[tuple[object, ...], str]] = {}
     _rehearsal: Rehearsal | None = None
 
     @abstractmethod
@@ -139,14 +139,10 @@ class Connection(ABC):
         """Gives the connection back."""
 
     def render(self, statement: Statement) -> str:
-        """The statement's text for this engine; rendered once, unless the project is part of it."""
-        key = (self.dialect, statement.name, statement.schemas)
-        if statement.cached and key in self._rendered:
-            return self._rendered[key]
-        text = apply_forms(statement.tree, self.dialect).sql(self.dialect)
+        """The statement's text for this engine, rendered once for each set of trees."""
         if statement.cached:
-            self._rendered[key] = text
-        return text
+            return _rendered_once(self.dialect, statement.key, statement)
+        return _rendered(self.dialect, statement)
 
     def run(self, statement: Statement, **values: Any) -> int:
         """Runs a statement and returns how many rows it wrote, or -1 where the engine does not tell."""
@@ -171,6 +167,11 @@ class Connection(ABC):
     @abstractmethod
     def open_days(self, days: Iterable[date], only: Table | None = None) -> None:
         """Makes room for rows of these days of arrival in the tables that are `daily`, or in one of them only."""
+
+    def drop_temporary(self, names: Iterable[str]) -> None:
+        """Drops temporary tables, those of them that are there."""
+        for name in names:
+            self.run_text(f"DROP TABLE IF EXISTS {TEMPORARY_SCHEMAS[self.dialect]}.{name}", {}, f"drop {name}")
 
     def create(self, table: Table, schema: str) -> None:
         """Makes the table, with what helps to find its rows, if it is not there; adds the columns that it lacks."""
@@ -216,6 +217,15 @@ class Connection(ABC):
             return {}
         query = exp.select("name", "project").from_(exp.table_(tables.SCHEMAS.name, shared, quoted=True))
         return dict(self.fetch(Statement("schemas", query, cached=False)))
+
+
+def _rendered(dialect: str, statement: Statement) -> str:
+    return apply_forms(statement.tree, dialect).sql(dialect)
+
+
+@lru_cache(maxsize=KEPT_TEXTS)
+def _rendered_once(dialect: str, key: tuple[object, ...], statement: Statement) -> str:
+    return _rendered(dialect, statement)
 
 
 def _create_schema(schema: str) -> exp.Expr:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import date, timedelta
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, ClassVar
 
 import psycopg
@@ -20,7 +20,7 @@ from cdp_pipeline import tables
 from cdp_pipeline.errors import WarehouseInterrupted
 from cdp_pipeline.sql.postgres import TRY, Rendered, render
 from cdp_pipeline.sql.postgres_forms import CASE_COLLATIONS
-from cdp_pipeline.sql.statements import Statement
+from cdp_pipeline.sql.statements import KEPT_TEXTS, Statement
 from cdp_pipeline.tables import Table
 from cdp_pipeline.warehouse.base import Connection, Row, create_table
 from cdp_pipeline.warehouse.lock import Claim
@@ -61,7 +61,6 @@ class PostgresConnection(Connection):
     dialect: ClassVar[str] = "postgres"
     default_schema: ClassVar[str] = "public"
     json_is_text: ClassVar[bool] = False
-    _texts: ClassVar[dict[tuple[object, ...], Rendered]] = {}
 
     def __init__(self, url: str, claim: Claim, *, writer: bool = True) -> None:
         """Connects and takes the lock, however long that takes; a reader takes none.
@@ -132,13 +131,7 @@ class PostgresConnection(Connection):
         return self._rendered_of(statement).text
 
     def _rendered_of(self, statement: Statement) -> Rendered:
-        key = (statement.name, statement.schemas)
-        if statement.cached and key in self._texts:
-            return self._texts[key]
-        rendered = render(statement.tree)
-        if statement.cached:
-            self._texts[key] = rendered
-        return rendered
+        return _rendered_once(statement.key, statement) if statement.cached else render(statement.tree)
 
     @override
     def fetch(self, statement: Statement, **values: Any) -> list[Row]:
@@ -154,7 +147,7 @@ class PostgresConnection(Connection):
     @override
     def prepare(self, statement: Statement) -> str:
         rendered = self._rendered_of(statement)
-        if not statement.cached:
+        if statement.trees or not statement.cached:
             self._forget_tries()
         for name, body in rendered.functions:
             if name not in self._functions:
@@ -349,6 +342,11 @@ class PostgresConnection(Connection):
     def close(self) -> None:
         self._discard()
         self._engine.dispose()
+
+
+@lru_cache(maxsize=KEPT_TEXTS)
+def _rendered_once(key: tuple[object, ...], statement: Statement) -> Rendered:
+    return render(statement.tree)
 
 
 def _quoted(name: str) -> str:

@@ -99,6 +99,7 @@ class Work:
         self.now = datetime.now(UTC)
         self.numbered = False
         self._if_it_fails: list[tuple[Statement, dict[str, Any]]] = []
+        self._temporary: list[str] = []
 
     @property
     def due(self) -> Due:
@@ -113,7 +114,13 @@ class Work:
         return int(self.scalar(SQL["last_number"]))
 
     def run(self, statement: Statement, trees: Mapping[str, exp.Expr] | None = None, **values: Any) -> int:
-        """Runs a statement in the stage's schemas and returns how many rows it wrote."""
+        """Runs a statement in the stage's schemas and returns how many rows it wrote.
+
+        A temporary table that it makes is dropped at the stage's end.
+        """
+        made = statement.template
+        if isinstance(made, exp.Create) and made.find(exp.TemporaryProperty):
+            self._temporary += [table.name for table in made.this.find_all(exp.Table)]
         return self.connection.run(statement.bind(self.spec.schemas, **(trees or {})), **values)
 
     def fetch(self, statement: Statement, trees: Mapping[str, exp.Expr] | None = None, **values: Any) -> list[Row]:
@@ -127,6 +134,11 @@ class Work:
     def scalar(self, statement: Statement, **values: Any) -> Any:
         """The one value of a query."""
         return self.fetch(statement, **values)[0][0]
+
+    def drop_temporary(self) -> None:
+        """Drops the temporary tables that the stage made so far."""
+        self.connection.drop_temporary(self._temporary)
+        self._temporary.clear()
 
     def record_if_it_fails(self, statement: Statement, **values: Any) -> None:
         """Runs a statement in a transaction of its own, if this one is rolled back by an error that a stage raises."""
@@ -213,6 +225,7 @@ def stage(connection: Connection, spec: StageSpec, run: Run, *, full: bool = Fal
             due, since = (Due.ALL, 0) if full else what_is_due(connection, spec)
             work = Work(connection, spec, run, Facts(spec.asset, spec.kind, due), since)
             yield work
+            work.drop_temporary()
             if work.numbered:
                 _close(work)
     except (InvariantError, PublicationHeld):
@@ -235,10 +248,11 @@ def _close(work: Work) -> None:
 
 def _record(work: Work) -> None:
     figures = dict(work.facts.metrics) | {f"broken {name}": n for name, n in work.facts.invariants.items() if n}
-    for metric, value in figures.items():
-        values: dict[str, Any] = {
-            "run": work.current_run.run,
-            "stage": work.facts.asset,
-            "entity": work.facts.kind or "",
-        }
-        work.run(SQL["record_metric"], **values, metric=metric, value=float(value), measured_at=work.now)
+    values: dict[str, Any] = {
+        "run": work.current_run.run,
+        "stage": work.facts.asset,
+        "entity": work.facts.kind or "",
+        "metrics": list(figures),
+        "figures": [float(value) for value in figures.values()],
+    }
+    work.run(SQL["record_metrics"], **values, measured_at=work.now)

@@ -19,6 +19,9 @@ when matched then update set
 when not matched then insert (stage, cursor, changed_in, rebuilt_in, definition)
     values (:stage, :number, :number, case when :everything then :number else 0 end, :definition)
 
--- name: record_metric
+-- name: record_metrics
 insert into cdp.metrics (run, stage, entity, metric, value, measured_at)
-values (:run, :stage, :entity, :metric, :value, :measured_at)
+select :run, :stage, :entity, m.metric, m.value, cast(:measured_at as timestamptz)
+from (
+    select unnest(cast(:metrics as text[])) as metric, unnest(cast(:figures as double precision[])) as value
+) as m

@@ -29,7 +29,7 @@ DEATHS = {
     "with a day landed, while it lands another": Death(
         Moment("customer_events.add_winners", 2), 7, {"cdp.customer_events"}
     ),
-    "right after the events": Death(Moment("event_identifiers.drop_changed"), 8, {"cdp.customer_events"}),
+    "right after the events": Death(Moment("event_identifiers.make_occurrences"), 8, {"cdp.customer_events"}),
     "while it maps": Death(Moment("entity_map.record_changes"), 8, OF_DAYS),
     "while it calculates profiles": Death(Moment("profiles.insert"), 8, None),
     "before it says that it is done": Death(Moment("runs.end_run"), 8, None),
@@ -107,7 +107,7 @@ def test_two_at_once_take_turns_and_a_dead_waiter_blocks_nobody(
     project: Project, folder: Path, undisturbed: dict[str, Rows]
 ) -> None:
     words = ("run", "--project", str(project.folder))
-    first = Child(folder, "first", *words, at=Moment("event_identifiers.drop_changed"))
+    first = Child(folder, "first", *words, at=Moment("event_identifiers.make_occurrences"))
     first.wait_until_reached()
     dead, second = Child(folder, "dead", *words), Child(folder, "second", *words)
     for waiter in (dead, second):
