@@ -31,7 +31,7 @@ from cdp_pipeline_tests.pipeline.driver import Pipeline, open_pipeline
 from cdp_pipeline_tests.pipeline.projects import HISTORIES, HISTORIES_BY_ROW, lines
 from cdp_pipeline_tests.pipeline.rebuild import check_full_run
 
-MANY = int(os.environ.get("CDP_TEST_HISTORIES", "8"))
+MANY = int(os.environ.get("CDP_TEST_HISTORIES", "6"))
 FEW, FEWER = max(2, MANY // 6), max(1, MANY // 12)
 # A crowded world, a sparse one, and a long history of a sparse one.
 SHAPES = (
