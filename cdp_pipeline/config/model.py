@@ -267,6 +267,16 @@ class EntityChecks(Section):
     max_null_share: Share = Field(default=1.0, description="Share of NULL that an attribute may have, 0 to 1.")
 
 
+class Replay(Section):
+    """How past events move when it turns out whose they are."""
+
+    batch_events: int = Field(
+        default=500_000,
+        ge=1,
+        description="Past events that move in one transaction; more of them move in several, cut between people.",
+    )
+
+
 def _own_kind(fields: dict[str, Any]) -> str:
     """Name the schema of a kind after the kind itself."""
     return str(fields["kind"])
@@ -290,6 +300,7 @@ class Entity(Section):
         default_factory=list, description="Tables of your own that say whose an identifier is."
     )
     guards: Guards = Field(default_factory=Guards, description="Limits of an entity, and the publication gate.")
+    replay: Replay = Field(default_factory=Replay, description="How past events move to their owners.")
     attributes: list[Attribute] = Field(default_factory=list, description="What is calculated about each entity.")
     checks: EntityChecks = Field(default_factory=EntityChecks, description="Thresholds of this kind's health checks.")
 

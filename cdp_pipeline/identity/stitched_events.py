@@ -1,9 +1,10 @@
 """The stage `<kind>/stitched_events`: every event and whose it is now; and replay.
 
 An event is anchored by its first identifier that is not in quarantine, and belongs to whoever owned that one when it
-happened. New events are attributed as they come. Then replay: when the map changes, exactly the events whose anchor
-changed hands at their time move, past ones included. Entities that gained or lost events are queued for `profiles`;
-nobody else is calculated again. Each replay leaves a row in `<kind>/replays`.
+happened. New events are attributed as they come. Replay: when the map changes, exactly the events whose anchor changed
+hands at their time move, past ones included, in one transaction or, where there are many, in several. Entities that
+gained or lost events are queued for `profiles`; nobody else is calculated again. Each replay leaves a row in
+`<kind>/replays`; one that was broken off between two transactions is due until it is at its end.
 """
 
 from datetime import UTC, datetime
@@ -13,6 +14,8 @@ from sqlglot import exp
 
 from cdp_pipeline import tables
 from cdp_pipeline.config.model import Project
+from cdp_pipeline.identity.replay import take_batch
+from cdp_pipeline.progress import report
 from cdp_pipeline.sql.statements import Statements
 from cdp_pipeline.warehouse.base import Connection
 from cdp_pipeline.warehouse.stage import Due, Facts, Run, StageSpec, Work, stage
@@ -34,82 +37,106 @@ def stitched_events_spec(project: Project, kind: str) -> StageSpec:
 
 
 def stitch_events(connection: Connection, project: Project, kind: str, run: Run, *, full: bool = False) -> Facts:
-    """Attributes new events, and replays past ones whose owner changed.
+    """Attributes new events, and replays past ones whose owner changed, in as many transactions as that takes.
+
+    A run that is broken off between two of them is taken up by the next one.
 
     Args:
         connection: the warehouse.
         project: the project.
         kind: the kind of entity.
         run: the run that works.
-        full: attribute all events again.
+        full: attribute all events again, in one transaction.
 
     Raises:
-        InvariantError: the result breaks an invariant; nothing was written.
+        InvariantError: the result breaks an invariant; nothing of the transaction was written.
     """
+    facts = _stitch(connection, project, kind, run, full=full)
+    while facts.metrics.get("events_left"):
+        report(
+            facts.asset,
+            int(facts.metrics["events_rekeyed"]),
+            int(facts.metrics["events_rekeyed"] + facts.metrics["events_left"]),
+        )
+        further = _stitch(connection, project, kind, run, full=False)
+        facts.metrics |= further.metrics | {
+            "events_rekeyed": facts.metrics["events_rekeyed"] + further.metrics["events_rekeyed"]
+        }
+    return facts
+
+
+def _stitch(connection: Connection, project: Project, kind: str, run: Run, *, full: bool) -> Facts:
     with stage(connection, stitched_events_spec(project, kind), run, full=full) as work:
         if work.due is Due.NOTHING:
             return work.facts
         last_change = int(work.scalar(SQL["last_replayed"]))
         if work.due is Due.ALL:
             _stitch_all(work)
+            left = 0
         else:
-            _stitch_changed(work, last_change)
-        _record(work, last_change)
+            left = _stitch_changed(work, last_change, project.entities[kind].replay.batch_events)
+        _record(work, last_change, left)
         _check(work)
     return work.facts
 
 
 def _stitch_all(work: Work) -> None:
-    work.run(SQL["stitched_before"])
+    work.run(SQL["all_before"])
     work.run(SQL["remove_all"])
-    work.run(SQL["shifted_anchors"], {"concerned": exp.true()})
-    work.run(SQL["add"], {"concerned": exp.true(), "identified": exp.true()}, now=work.now)
+    _shift_anchors(work, exp.true())
+    work.run(SQL["add_all"], now=work.now)
     work.run(SQL["rekeyed_in_all"])
     work.run(SQL["queue_rekeyed"])
 
 
-def _stitch_changed(work: Work, last_change: int) -> None:
+def _stitch_changed(work: Work, last_change: int, batch: int) -> int:
+    """Returns how many past events are left to later transactions."""
     work.run(SQL["restitched"], since=work.since)
     if int(work.scalar(SQL["reanchored_count"])):
         work.run(SQL["restitch_reanchored"])
-    work.run(SQL["queue_losers"])
+    work.run(SQL["changed_hands"], last_change=last_change)
+    work.run(SQL["stitched_before"])
+    restitched = exp.select("r.event_id").from_("restitched as r")
+    _shift_anchors(work, exp.column("event_id", table="i").isin(query=restitched))
+    for name in ("anchored", "stitched_anew", "rekeyed_events"):
+        work.run(SQL[name])
+    left = take_batch(work, batch)
+    work.run(SQL["written"])
     work.run(SQL["remove"])
-    work.run(SQL["rekeyed_events"], last_change=last_change)
-    work.run(SQL["rekey"], now=work.now)
-    work.run(SQL["queue_rekeyed"])
-    work.run(SQL["shifted_anchors"], {"concerned": _restitched("i")})
-    work.run(SQL["add"], {"concerned": _restitched("e"), "identified": _restitched("i")}, now=work.now)
-    work.run(SQL["queue_winners"])
+    work.run(SQL["add"], now=work.now)
+    work.run(SQL["queue"])
+    work.run(SQL["stitched_now"])
+    return left
 
 
-def _restitched(alias: str) -> exp.Expr:
-    return exp.column("event_id", table=alias).isin(query=exp.select("r.event_id").from_("restitched as r"))
+def _shift_anchors(work: Work, concerned: exp.Expr) -> None:
+    some = int(work.scalar(SQL["any_quarantined"])) > 0
+    work.run(SQL["shifted_anchors"], {"concerned": concerned if some else exp.false()})
 
 
-def _record(work: Work, last_change: int) -> None:
-    seconds = (datetime.now(UTC) - work.now).total_seconds()
+def _record(work: Work, last_change: int, left: int) -> None:
+    changes, from_change, to_change = work.fetch(SQL["changes_to_follow"], last_change=last_change)[0]
     values: dict[str, Any] = {
-        "run": work.current_run.run,
-        "started_at": work.now,
-        "seconds": seconds,
-        "last_change": last_change,
+        "seconds": (datetime.now(UTC) - work.now).total_seconds(),
+        "changes": changes,
+        "to_change": to_change,
+        "events_left": left,
     }
-    work.run(SQL["record_replay"], **values)
+    unfinished = work.scalar(SQL["unfinished"])
+    if unfinished is None:
+        values |= {"run": work.current_run.run, "started_at": work.now, "from_change": from_change}
+        work.run(SQL["add_replay"], **values)
+    else:
+        work.run(SQL["go_on"], **values, replay_id=unfinished)
     work.run(SQL["clear_reanchored"])
     work.keep_view(tables.EVENTS, SQL["events_view"])
     names = ("stitched_events", "events_of_somebody", "events_rekeyed", "entities_touched")
-    work.measure(**dict(zip(names, work.fetch(SQL["figures"])[0], strict=True)))
+    work.measure(**dict(zip(names, work.fetch(SQL["figures"])[0], strict=True)), events_left=left)
     _ = work.number
 
 
 def _check(work: Work) -> None:
-    written = exp.union(
-        exp.select("r.event_id").from_("restitched as r"),
-        exp.select("k.event_id").from_("rekeyed_events as k"),
-        distinct=False,
-    )
-    everything = work.due is Due.ALL
-    concerned = exp.true() if everything else exp.column("event_id", table="s").isin(query=written)
+    checked = exp.table_("stitched_events", db="kind") if work.due is Due.ALL else exp.to_table("stitched_now")
     for invariant, name in zip(INVARIANTS, ("doubled_events", "missing_events", "strangers", "astray"), strict=True):
-        bound = SQL[name] if name == "missing_events" else SQL[name].bind({}, concerned=concerned)
-        work.must_be_empty(invariant, bound)
+        places = {} if name == "missing_events" else {"checked": checked}
+        work.must_be_empty(invariant, SQL[name].bind({}, **places))

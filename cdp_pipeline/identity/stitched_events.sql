@@ -1,5 +1,7 @@
 -- name: marked
-select count(*) from kind.stitched_events as s where s.stitched is null
+-- Events that somebody marked by hand, and replays that were broken off between two of their batches.
+select (select count(*) from kind.stitched_events as s where s.stitched is null)
+    + (select count(*) from kind.replays as r where r.events_left > 0)
 
 -- name: restitched
 -- Events that came, went, changed, changed their identifiers, or were marked by hand.
@@ -55,34 +57,125 @@ left join (
     group by u.event_id
 ) as f on f.event_id = s.event_id
 
--- name: queue_losers
-insert into kind.dirty_entities (entity_id)
-select distinct s.entity_id
-from kind.stitched_events as s
-where s.entity_id is not null and s.event_id in (select r.event_id from restitched as r)
+-- name: any_quarantined
+select count(*) from kind.quarantined_identifiers as q
 
--- name: remove
-delete from kind.stitched_events as s
+-- name: changed_hands
+-- Identifiers that changed hands since the last replay.
+create temporary table changed_hands as
+select distinct c.identifier_id from kind.entity_changes as c where c.change_id > :last_change
+
+-- name: stitched_before
+-- What is stitched now of the events that are worked out again, and of those whose anchor changed hands.
+create temporary table stitched_before as
+select s.event_id, s.arrived_on, s.event_time, s.anchor_id, s.entity_id
+from kind.stitched_events as s
 where s.event_id in (select r.event_id from restitched as r)
+    or s.anchor_id in (select c.identifier_id from changed_hands as c)
+
+-- name: anchored
+-- The same events with the anchors that they have to have.
+create temporary table anchored as
+select e.event_id, e.arrived_on, e.event_time, true as is_restitched,
+    case when f.event_id is null then i.anchor_id else f.anchor_id end as anchor_id
+from (
+    select c.event_id, c.arrived_on, c.event_time
+    from cdp.customer_events as c
+    where c.event_id in (select r.event_id from restitched as r)
+) as e
+left join (
+    select d.event_id, d.anchor_id
+    from kind.event_identifiers as d
+    where d.event_id in (select r.event_id from restitched as r)
+) as i on i.event_id = e.event_id
+left join shifted_anchors as f on f.event_id = e.event_id
+union all
+select b.event_id, b.arrived_on, b.event_time, false as is_restitched, b.anchor_id
+from stitched_before as b
+where b.event_id not in (select r.event_id from restitched as r)
+
+-- name: stitched_anew
+-- And whose they are: the owner of the anchor at the time when they happened.
+create temporary table stitched_anew as
+select a.event_id, a.arrived_on, a.event_time, a.is_restitched, a.anchor_id, m.entity_id
+from anchored as a
+left join (
+    select x.identifier_id, x.entity_id, x.valid_from, x.valid_to
+    from kind.entity_map as x
+    where x.identifier_id in (select n.anchor_id from anchored as n)
+) as m on m.identifier_id = a.anchor_id
+    and coalesce(m.valid_from, cast('-infinity' as timestamptz)) <= a.event_time
+    and a.event_time < coalesce(m.valid_to, cast('infinity' as timestamptz))
 
 -- name: rekeyed_events
 -- The events whose anchor changed hands since the last replay, at the time when they happened.
 create temporary table rekeyed_events as
-select s.event_id, s.entity_id as from_entity_id, m.entity_id as to_entity_id
-from (
-    select distinct c.identifier_id from kind.entity_changes as c where c.change_id > :last_change
-) as c
-join kind.stitched_events as s on s.anchor_id = c.identifier_id
-left join kind.entity_map as m on m.identifier_id = s.anchor_id
-    and coalesce(m.valid_from, cast('-infinity' as timestamptz)) <= s.event_time
-    and s.event_time < coalesce(m.valid_to, cast('infinity' as timestamptz))
-where s.entity_id is distinct from m.entity_id
+select b.event_id, b.entity_id as from_entity_id, n.entity_id as to_entity_id
+from stitched_before as b
+join stitched_anew as n on n.event_id = b.event_id
+where not n.is_restitched and b.entity_id is distinct from n.entity_id
 
--- name: rekey
-update kind.stitched_events as s
-set entity_id = k.to_entity_id, stitched = :now
-from rekeyed_events as k
-where k.event_id = s.event_id
+-- name: written
+-- The events that are written now.
+create temporary table written as
+select r.event_id from restitched as r
+union all
+select k.event_id from rekeyed_events as k
+
+-- name: remove
+delete from kind.stitched_events as s
+where s.event_id in (select w.event_id from written as w)
+
+-- name: add
+insert into kind.stitched_events (event_id, arrived_on, event_time, anchor_id, entity_id, stitched)
+select n.event_id, n.arrived_on, n.event_time, n.anchor_id, n.entity_id, :now
+from stitched_anew as n
+where n.event_id in (select w.event_id from written as w)
+
+-- name: queue
+insert into kind.dirty_entities (entity_id)
+select distinct q.entity_id
+from (
+    select b.event_id, b.entity_id from stitched_before as b
+    union all
+    select n.event_id, n.entity_id from stitched_anew as n
+) as q
+where q.entity_id is not null and q.event_id in (select w.event_id from written as w)
+
+-- name: stitched_now
+-- What was written, as it stands there.
+create temporary table stitched_now as
+select s.event_id, s.event_time, s.anchor_id, s.entity_id
+from kind.stitched_events as s
+where s.event_id in (select w.event_id from written as w)
+
+-- name: all_before
+create temporary table stitched_before as
+select s.event_id, s.entity_id from kind.stitched_events as s
+
+-- name: remove_all
+delete from kind.stitched_events as s
+
+-- name: add_all
+insert into kind.stitched_events (event_id, arrived_on, event_time, anchor_id, entity_id, stitched)
+select a.event_id, a.arrived_on, a.event_time, a.anchor_id, m.entity_id, :now
+from (
+    select e.event_id, e.arrived_on, e.event_time,
+        case when f.event_id is null then i.anchor_id else f.anchor_id end as anchor_id
+    from cdp.customer_events as e
+    left join kind.event_identifiers as i on i.event_id = e.event_id
+    left join shifted_anchors as f on f.event_id = e.event_id
+) as a
+left join kind.entity_map as m on m.identifier_id = a.anchor_id
+    and coalesce(m.valid_from, cast('-infinity' as timestamptz)) <= a.event_time
+    and a.event_time < coalesce(m.valid_to, cast('infinity' as timestamptz))
+
+-- name: rekeyed_in_all
+create temporary table rekeyed_events as
+select s.event_id, b.entity_id as from_entity_id, s.entity_id as to_entity_id
+from stitched_before as b
+join kind.stitched_events as s on s.event_id = b.event_id
+where b.entity_id is distinct from s.entity_id
 
 -- name: queue_rekeyed
 insert into kind.dirty_entities (entity_id)
@@ -94,60 +187,34 @@ from (
 ) as q
 where q.entity_id is not null
 
--- name: add
-insert into kind.stitched_events (event_id, arrived_on, event_time, anchor_id, entity_id, stitched)
-select a.event_id, a.arrived_on, a.event_time, a.anchor_id, m.entity_id, :now
-from (
-    select e.event_id, e.arrived_on, e.event_time,
-        case when f.event_id is null then i.anchor_id else f.anchor_id end as anchor_id
-    from cdp.customer_events as e
-    left join (
-        select i.event_id, i.anchor_id from kind.event_identifiers as i where :identified
-    ) as i on i.event_id = e.event_id
-    left join shifted_anchors as f on f.event_id = e.event_id
-    where :concerned
-) as a
-left join kind.entity_map as m on m.identifier_id = a.anchor_id
-    and coalesce(m.valid_from, cast('-infinity' as timestamptz)) <= a.event_time
-    and a.event_time < coalesce(m.valid_to, cast('infinity' as timestamptz))
-
--- name: queue_winners
-insert into kind.dirty_entities (entity_id)
-select distinct s.entity_id
-from kind.stitched_events as s
-where s.entity_id is not null and s.event_id in (select r.event_id from restitched as r)
-
--- name: stitched_before
-create temporary table stitched_before as
-select s.event_id, s.entity_id from kind.stitched_events as s
-
--- name: remove_all
-delete from kind.stitched_events as s
-
--- name: rekeyed_in_all
-create temporary table rekeyed_events as
-select s.event_id, b.entity_id as from_entity_id, s.entity_id as to_entity_id
-from stitched_before as b
-join kind.stitched_events as s on s.event_id = b.event_id
-where b.entity_id is distinct from s.entity_id
-
 -- name: last_replayed
-select coalesce(max(r.to_change), 0) from kind.replays as r
+-- The last change that a replay followed to its end.
+select coalesce(max(r.to_change), 0) from kind.replays as r where coalesce(r.events_left, 0) = 0
 
--- name: record_replay
+-- name: changes_to_follow
+select count(*), coalesce(min(x.change_id), :last_change), coalesce(max(x.change_id), :last_change)
+from kind.entity_changes as x
+where x.change_id > :last_change
+
+-- name: unfinished
+select max(r.replay_id) from kind.replays as r where r.events_left > 0
+
+-- name: add_replay
 insert into kind.replays (
-    replay_id, run, started_at, seconds, changes, events_rekeyed, entities_touched, from_change, to_change
+    replay_id, run, started_at, seconds, changes, events_rekeyed, entities_touched, from_change, to_change, events_left
 )
-select coalesce((select max(p.replay_id) from kind.replays as p), 0) + 1, :run, :started_at, :seconds, c.changes,
+select coalesce((select max(p.replay_id) from kind.replays as p), 0) + 1, :run, :started_at, :seconds, :changes,
     (select count(*) from rekeyed_events as k),
     (select count(distinct d.entity_id) from kind.dirty_entities as d),
-    c.from_change, c.to_change
-from (
-    select count(*) as changes, coalesce(min(x.change_id), :last_change) as from_change,
-        coalesce(max(x.change_id), :last_change) as to_change
-    from kind.entity_changes as x
-    where x.change_id > :last_change
-) as c
+    :from_change, :to_change, :events_left
+
+-- name: go_on
+-- A batch more of the replay that is not at its end.
+update kind.replays as r
+set seconds = r.seconds + :seconds, changes = :changes, to_change = :to_change, events_left = :events_left,
+    events_rekeyed = r.events_rekeyed + (select count(*) from rekeyed_events as k),
+    entities_touched = (select count(distinct d.entity_id) from kind.dirty_entities as d)
+where r.replay_id = :replay_id
 
 -- name: figures
 select
@@ -163,17 +230,13 @@ select (select count(*) from cdp.customer_events as e) - (select count(*) from k
 -- name: doubled_events
 select count(*)
 from (
-    select s.event_id
-    from kind.stitched_events as s
-    where :concerned
-    group by s.event_id
-    having count(*) > 1
+    select s.event_id from :checked as s group by s.event_id having count(*) > 1
 ) as doubled
 
 -- name: strangers
 -- Events of an entity that no group is now.
 select count(*)
-from (select distinct s.entity_id from kind.stitched_events as s where s.entity_id is not null and :concerned) as o
+from (select distinct s.entity_id from :checked as s where s.entity_id is not null) as o
 where not exists (
     select 1
     from kind.entities as e
@@ -184,11 +247,15 @@ where not exists (
 -- name: astray
 -- Events that belong to another entity than their anchor did when they happened.
 select count(*)
-from kind.stitched_events as s
-left join kind.entity_map as m on m.identifier_id = s.anchor_id
+from :checked as s
+left join (
+    select x.identifier_id, x.entity_id, x.valid_from, x.valid_to
+    from kind.entity_map as x
+    where x.identifier_id in (select w.anchor_id from :checked as w)
+) as m on m.identifier_id = s.anchor_id
     and coalesce(m.valid_from, cast('-infinity' as timestamptz)) <= s.event_time
     and s.event_time < coalesce(m.valid_to, cast('infinity' as timestamptz))
-where :concerned and s.entity_id is distinct from m.entity_id
+where s.entity_id is distinct from m.entity_id
 
 -- name: events_view
 create or replace view kind.events as

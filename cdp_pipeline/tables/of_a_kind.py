@@ -281,6 +281,7 @@ REPLAYS = Table(KIND, "replays", "one replay").having("""
         entities_touched bigint: entities that gained or lost events
         from_change bigint: the first change followed
         to_change bigint: the last change followed
+        +events_left bigint: events that are still to move; 0 when the replay is at its end
 """)
 DIRTY_ENTITIES = Table(
     KIND, "dirty_entities", "a queue: an entity that gained or lost events, or whose key changed", public=False

@@ -220,7 +220,8 @@ class Connection(ABC):
 
 
 def _rendered(dialect: str, statement: Statement) -> str:
-    return apply_forms(statement.tree, dialect).sql(dialect)
+    # Without comments: an engine tells by a text's first word how many rows it wrote.
+    return apply_forms(statement.tree, dialect).sql(dialect, comments=False)
 
 
 @lru_cache(maxsize=KEPT_TEXTS)

@@ -54,6 +54,7 @@ def project_of(kind: EntityKind) -> str:
         "    stitching:",
         *(f"""      - {{identifier: {type_}, value: "payload->'ids'->'{type_}'"}}""" for type_ in RULES),
         f"    guards: {{max_identifiers: {kind.max_identifiers}, max_links: {kind.max_links}}}",
+        "    replay: {batch_events: 2}",
         *(["    identity_maps:"] if kind.maps else []),
         *(f"      - {_map(number, rules)}" for number, rules in enumerate(kind.maps)),
         "    attributes:",
