@@ -21,10 +21,9 @@ where s.entity_id is not null
 -- The same of the entities that are due and whose ids lie in one range.
 select
     s.entity_id, e.event_id, e.event_id as id, e.source_id, e.type, e.version, e.event_time, e.payload
-from kind.stitched_events as s
+from :stitched as s
 join cdp.customer_events as e on e.event_id = s.event_id
 where s.entity_id between cast(:low as uuid) and cast(:high as uuid)
-    and s.entity_id in (select d.entity_id from profile_due as d)
 
 -- name: tally
 -- How many events of an entity have each value, and what an attribute takes from that.
@@ -51,9 +50,14 @@ union
 select p.entity_id from kind.profiles as p
 where p.entity_id is not null and (p.calculated is null or p.modified is null)
 
+-- name: due_stitched
+create temporary table due_stitched as
+select s.event_id, s.entity_id
+from kind.stitched_events as s
+where s.entity_id in (select d.entity_id from profile_due as d)
+
 -- name: count_due_events
-select count(*) from kind.stitched_events as s
-where s.entity_id is not null and :concerned
+select count(*) from :stitched as s where s.entity_id is not null
 
 -- name: empty_queue
 delete from kind.dirty_entities
@@ -104,14 +108,14 @@ select
 
 -- name: entities_without_profile
 select count(*)
-from (select distinct s.entity_id from kind.stitched_events as s where s.entity_id is not null and :concerned) as s
+from (select distinct d.entity_id from :stitched as d where d.entity_id is not null) as s
 where not exists (select 1 from kind.profiles as p where p.entity_id = s.entity_id)
 
 -- name: profiles_without_events
 select count(*)
 from kind.profiles as p
 where :concerned
-    and not exists (select 1 from kind.stitched_events as s where s.entity_id = p.entity_id)
+    and not exists (select 1 from :stitched as s where s.entity_id = p.entity_id)
 
 -- name: doubled_profiles
 select count(*)

@@ -156,8 +156,8 @@ def _publish(work: Work) -> None:
 
 
 def _measure(work: Work, last_change: int) -> None:
-    names = ("entities", "ids_issued", "ids_retired", "components_solved", "changes", "largest_group_solved")
-    work.measure(**dict(zip(names, work.fetch(SQL["figures"])[0], strict=True)))
+    names = ("ids_issued", "ids_retired", "components_solved", "changes", "largest_group_solved")
+    work.measure(**dict(zip(names, work.fetch(SQL["figures"])[0], strict=True)), entities=work.facts.total or 0)
     kinds = dict.fromkeys(("new", "merge", "split", "move", "rename", "remove"), 0)
     kinds |= dict(work.fetch(SQL["figures_of_changes"], last_change=last_change))
     work.measure(**{f"changes_{name}": count for name, count in kinds.items()})
@@ -167,6 +167,7 @@ def _check(work: Work) -> None:
     touched = exp.column("identifier_id", table="m").isin(query=exp.select("t.identifier_id").from_("touched as t"))
     concerned = {"concerned": exp.true() if work.due is Due.ALL else touched}
     work.facts.invariants["one owner for each identifier and moment"] = work.fetch(SQL["two_owners"], concerned)[0][0]
+    work.run(SQL["groups_now"])
     work.must_be_empty("exactly the identifiers in use have a group", SQL["groupless"])
     work.must_be_empty("every owner is an entity of today", SQL["owned_by_strangers"])
     work.must_be_empty("every entity has a key of its own", SQL["keyless"])

@@ -278,10 +278,6 @@ delete from kind.touched_identifiers as q
 
 -- name: figures
 select
-    (
-        select count(*) from kind.entities as e
-        join kind.identifier_groups as m on m.identifier_id = e.key_id and m.entity_id = e.entity_id
-    ) as entities,
     (select count(*) from kind.entities as e) as ids_issued,
     (select count(*) from kind.entities as e where e.key_id is null) as ids_retired,
     (select count(distinct s.component_number) from solved as s) as components_solved,
@@ -311,35 +307,38 @@ from (
 ) as o
 where o.next_from < coalesce(o.valid_to, cast('infinity' as timestamptz))
 
+-- name: groups_now
+create temporary table groups_now as
+select m.identifier_id, m.entity_id
+from kind.identifier_groups as m
+where m.identifier_id in (select t.identifier_id from touched as t)
+
 -- name: groupless
 -- Identifiers that are there and of no group, and members of a group that are not there.
 select count(*)
 from nodes as n
-full join (
-    select m.identifier_id from kind.identifier_groups as m
-    where m.identifier_id in (select t.identifier_id from touched as t)
-) as g on g.identifier_id = n.identifier_id
+full join groups_now as g on g.identifier_id = n.identifier_id
 where n.identifier_id is null or g.identifier_id is null
 
 -- name: owned_by_strangers
--- Owners in the map that are no group's entity.
+-- Owners in the map that are no group's entity. All who can own what is touched are touched.
 select count(*)
 from (
     select distinct m.entity_id from kind.entity_map as m
     where m.identifier_id in (select t.identifier_id from touched as t)
 ) as o
-where not exists (select 1 from kind.identifier_groups as g where g.entity_id = o.entity_id)
+where not exists (select 1 from groups_now as g where g.entity_id = o.entity_id)
 
 -- name: keyless
 -- Groups' entities that the registry does not know, or whose key is not theirs.
 select count(*)
-from (
-    select distinct m.entity_id from kind.identifier_groups as m
-    where m.identifier_id in (select t.identifier_id from touched as t)
-) as o
-left join kind.entities as e on e.entity_id = o.entity_id
-left join kind.identifier_groups as k on k.identifier_id = e.key_id
-where e.entity_id is null or k.entity_id is distinct from o.entity_id
+from (select distinct g.entity_id from groups_now as g) as o
+where not exists (
+    select 1
+    from kind.entities as e
+    join groups_now as k on k.identifier_id = e.key_id and k.entity_id = e.entity_id
+    where e.entity_id = o.entity_id
+)
 
 -- name: redirects_view
 create or replace view kind.entity_redirects as

@@ -8,12 +8,17 @@ create temporary table sizes_after as
 select n.entity_id, count(*) as identifiers from new_groups as n group by n.entity_id
 
 -- name: published
+-- All published entities, where they were not counted when they were published.
 select count(distinct m.entity_id)
 from (
     select g.entity_id from kind.identifier_groups as g
     union all
     select o.entity_id from kind.entity_map as o where not exists (select 1 from kind.identifier_groups as g)
 ) as m
+
+-- name: more
+-- How many entities more there are than there were.
+select (select count(*) from sizes_after as a) - (select count(*) from sizes_before as b)
 
 -- name: figures
 -- Published entities that another one takes in, and the most identifiers that one gains. Where an id comes back that was

@@ -39,6 +39,7 @@ def find_hubs(work: Work, entity: Entity, decisions: Decisions) -> None:
     else:
         work.run(SQL["recounted"])
         work.run(SQL["forget_degrees"])
+        work.run(SQL["recounted_links"])
         work.run(SQL["count_degrees"])
     work.connection.load("thresholds", _thresholds(work, entity))
     pins = dict.fromkeys(decisions.quarantined, True) | dict.fromkeys(decisions.released, False)

@@ -22,21 +22,29 @@ select distinct q.identifier_id from kind.touched_identifiers as q
 delete from kind.identifier_degrees as d
 where d.identifier_id in (select r.identifier_id from recounted as r)
 
+-- name: recounted_links
+-- The links of what is recounted, seen from there.
+create temporary table recounted_links as
+select g.identifier_id as one, g.other_id as other
+from kind.identity_graph as g
+where g.kind <> 'same' and g.identifier_id in (select r.identifier_id from recounted as r)
+union
+select g.other_id as one, g.identifier_id as other
+from kind.identity_graph as g
+where g.kind <> 'same' and g.other_id in (select r.identifier_id from recounted as r)
+
 -- name: count_degrees
 insert into kind.identifier_degrees (identifier_id, priority, other_priority, links)
-select p.one, i.priority, j.priority, count(*)
-from (
-    select g.identifier_id as one, g.other_id as other
-    from kind.identity_graph as g
-    where g.kind <> 'same' and g.identifier_id in (select r.identifier_id from recounted as r)
-    union
-    select g.other_id as one, g.identifier_id as other
-    from kind.identity_graph as g
-    where g.kind <> 'same' and g.other_id in (select r.identifier_id from recounted as r)
-) as p
-join kind.identifiers as i on i.identifier_id = p.one
-join kind.identifiers as j on j.identifier_id = p.other
-group by p.one, i.priority, j.priority
+with types as (
+    select i.identifier_id, i.priority
+    from kind.identifiers as i
+    where i.identifier_id in (select b.one from recounted_links as b union all select b.other from recounted_links as b)
+)
+select b.one, i.priority, j.priority, count(*)
+from recounted_links as b
+join types as i on i.identifier_id = b.one
+join types as j on j.identifier_id = b.other
+group by b.one, i.priority, j.priority
 
 -- name: identifiers_by_type
 select i.priority, count(*) from kind.identifiers as i group by i.priority

@@ -71,7 +71,11 @@ create temporary table stitched_before as
 select s.event_id, s.arrived_on, s.event_time, s.anchor_id, s.entity_id
 from kind.stitched_events as s
 where s.event_id in (select r.event_id from restitched as r)
-    or s.anchor_id in (select c.identifier_id from changed_hands as c)
+union all
+select s.event_id, s.arrived_on, s.event_time, s.anchor_id, s.entity_id
+from kind.stitched_events as s
+where s.anchor_id in (select c.identifier_id from changed_hands as c)
+    and s.event_id not in (select r.event_id from restitched as r)
 
 -- name: anchored
 -- The same events with the anchors that they have to have.

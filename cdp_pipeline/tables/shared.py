@@ -100,6 +100,7 @@ STAGES = Table(CDP, "stages", "how far a stage has read, and by which definition
         changed_in bigint: the number of the transaction that last changed its output
         rebuilt_in bigint: the number of the transaction that last wrote its output anew as a whole
         definition text: hash of the part of the project that it works by
+        total bigint: how many there are of what it counts on from run to run, such as entities; NULL where it does not
 """)
 SCHEMAS = Table(CDP, "schemas", "a schema that this project made", public=False).having("""
         name text: the schema

@@ -85,6 +85,7 @@ class Facts:
     metrics: dict[str, float] = field(default_factory=dict)
     invariants: dict[str, int] = field(default_factory=dict)
     days: dict[date | None, dict[str, int]] = field(default_factory=dict)
+    total: int | None = None
 
 
 class Work:
@@ -152,6 +153,11 @@ class Work:
     def measure(self, **metrics: float) -> None:
         """Notes figures of this run."""
         self.facts.metrics.update(metrics)
+
+    def last_total(self) -> int | None:
+        """What `facts.total` was when the stage last changed its output; None where it has counted nothing yet."""
+        rows = self.fetch(SQL["last_total"], stage=self.spec.asset)
+        return rows[0][0] if rows else None
 
     def keep_view(self, view: Table, statement: Statement) -> None:
         """Makes a view if it is not there, or was made by another statement; its comment tells which made it.
@@ -242,7 +248,7 @@ def _close(work: Work) -> None:
         raise InvariantError(facts.asset, facts.invariants)
     facts.metrics["seconds"] = (datetime.now(UTC) - work.now).total_seconds()
     values: dict[str, Any] = {"stage": facts.asset, "number": work.number, "definition": work.spec.definition}
-    work.run(SQL["note_state"], **values, everything=facts.due is Due.ALL)
+    work.run(SQL["note_state"], **values, total=facts.total, everything=facts.due is Due.ALL)
     _record(work)
 
 

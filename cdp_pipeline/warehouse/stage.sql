@@ -1,6 +1,9 @@
 -- name: states
 select s.stage, s.cursor, s.changed_in, s.rebuilt_in, s.definition from cdp.stages as s
 
+-- name: last_total
+select s.total from cdp.stages as s where s.stage = :stage
+
 -- name: next_number
 merge into cdp.sequence as s using (select 1 as one) as n on true
 when matched then update set number = s.number + 1
@@ -15,9 +18,10 @@ when matched then update set
     cursor = :number,
     changed_in = :number,
     rebuilt_in = case when :everything then :number else s.rebuilt_in end,
-    definition = :definition
-when not matched then insert (stage, cursor, changed_in, rebuilt_in, definition)
-    values (:stage, :number, :number, case when :everything then :number else 0 end, :definition)
+    definition = :definition,
+    total = :total
+when not matched then insert (stage, cursor, changed_in, rebuilt_in, definition, total)
+    values (:stage, :number, :number, case when :everything then :number else 0 end, :definition, :total)
 
 -- name: record_metrics
 insert into cdp.metrics (run, stage, entity, metric, value, measured_at)
