@@ -18,6 +18,7 @@ from cdp_pipeline.config.model import Project
 from cdp_pipeline.errors import InputError
 from cdp_pipeline.events.ahead import ahead
 from cdp_pipeline.events.files import read_file
+from cdp_pipeline.events.keep_out import keep_out
 from cdp_pipeline.events.landing import (
     EVERY_DAY,
     SQL,
@@ -33,6 +34,7 @@ from cdp_pipeline.events.landing import (
 )
 from cdp_pipeline.events.rows import SQL as ROWS
 from cdp_pipeline.events.rows import land_statement, shape_of
+from cdp_pipeline.events.tombstones import mark_landed
 from cdp_pipeline.progress import report
 from cdp_pipeline.sql.statements import Statement
 from cdp_pipeline.warehouse.base import Connection
@@ -111,10 +113,12 @@ def _land_group(
         work.run(SQL["make_scope"])
         _read(work, project, days, group, progress)
         report("landing", progress[0] + len(group), progress[1])
+        mark_landed(work)
         work.run(SQL["landed_counts"])
         _refuse_early_rows(work, project)
         _decide(work)
         _publish(work, project, days, group)
+        keep_out(work, project)
         _measure(work)
     return work.facts
 

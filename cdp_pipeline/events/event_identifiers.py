@@ -19,6 +19,7 @@ from cdp_pipeline.events.culprit import explain_failure
 from cdp_pipeline.events.identifier_values import list_values, readings, whole_numbers
 from cdp_pipeline.events.landing import Days
 from cdp_pipeline.events.stitching_rules import bind_event, rule_condition
+from cdp_pipeline.events.tombstones import blank_readings
 from cdp_pipeline.sql.json_paths import hoist_paths
 from cdp_pipeline.sql.statements import Statements, from_tree
 from cdp_pipeline.warehouse.base import Connection, type_class
@@ -85,15 +86,27 @@ def _find(work: Work, entity: Entity, days: Days | None) -> None:
     first, final = (days.first, days.last) if days is not None else (date.max, date.max)
     if work.due is not Due.ALL:
         work.run(SQL["changed"], since=work.since, first_day=first, final_day=final)
-    work.run(SQL["make_occurrences"])
-    work.run(SQL["make_readings"])
     if entity.stitching:
-        _extract(work, entity)
-        for priority, identifier in enumerate(entity.identifiers):
-            work.run(from_tree("readings.add", readings(priority, identifier)))
+        find_readings(work, entity)
+        blank_readings(work, entity.kind)
     else:
+        work.run(SQL["make_occurrences"])
+        work.run(SQL["make_readings"])
         work.run(SQL["nothing_extracted"])
     work.run(SQL["found"])
+
+
+def find_readings(work: Work, entity: Entity) -> None:
+    """Finds what the rules of a kind read in events, in those of `changed_events` where not all is due.
+
+    It makes the temporary tables `extracted` (the events), `occurrences` (their values) and `readings`: the distinct
+    values, with what becomes of each.
+    """
+    work.run(SQL["make_occurrences"])
+    work.run(SQL["make_readings"])
+    _extract(work, entity)
+    for priority, identifier in enumerate(entity.identifiers):
+        work.run(from_tree("readings.add", readings(priority, identifier)))
 
 
 def _write(work: Work) -> None:

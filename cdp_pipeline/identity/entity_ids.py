@@ -13,6 +13,7 @@ So growth, log-ins and older data never change a survivor's id. An id that an id
 than the one that it was renamed to. An identifier in quarantine is not there.
 """
 
+from cdp_pipeline.events.tombstones import NO_KEYS, keys_of
 from cdp_pipeline.sql.statements import Statements
 from cdp_pipeline.warehouse.stage import Work
 
@@ -27,7 +28,8 @@ def name_groups(work: Work, kind: str) -> None:
     work.run(SQL["follow"])
     work.run(SQL["move_keys"])
     work.run(SQL["inherited"])
-    work.run(SQL["issue"], kind_name=kind, number=work.number)
+    keys = keys_of(work.connection, work.spec.schemas) or NO_KEYS
+    work.run(SQL["issue"], kind_name=kind, number=work.number, **keys)
     work.run(SQL["groups"], number=work.number)
     work.run(SQL["raised"])
     work.run(SQL["raise_keys"])

@@ -65,14 +65,23 @@ order by s.group_number, s.priority, s.superseded, case when l.entity_id is not 
     r.entity_id
 
 -- name: issue
--- Step (c): a group without an id is issued one, founded by its first identifier.
+-- Step (c): a group without an id is issued one, founded by its first identifier. Of an id that was erased only a mark of
+-- its founder is left; it counts all the same, so that no id is issued twice.
 insert into kind.entities (entity_id, key_id, founder_id, ordinal, issued_in)
 select cdp_hash('entity', :kind_name, f.identifier_id, f.ordinal), f.identifier_id, f.identifier_id, f.ordinal, :number
 from (
     select x.identifier_id, count(e.entity_id) as ordinal
     from firsts as x
     left join inherited as g on g.group_number = x.group_number
-    left join kind.entities as e on e.founder_id = x.identifier_id
+    left join (
+        select i.founder_id, i.entity_id from kind.entities as i
+        union all
+        select y.identifier_id as founder_id, m.entity_id
+        from (select n.entity_id, n.founder_mark from kind.entities as n where n.founder_mark is not null) as m
+        join firsts as y on m.founder_mark = cdp_hmac(
+            'identifier ' || cast(y.identifier_id as text), cast(:inner_key as text), cast(:outer_key as text)
+        )
+    ) as e on e.founder_id = x.identifier_id
     where g.group_number is null
     group by x.identifier_id
 ) as f

@@ -22,6 +22,7 @@ from sqlglot import exp
 from cdp_pipeline.config.model import Entity, Project
 from cdp_pipeline.errors import ProjectError
 from cdp_pipeline.events.identifier_values import readings
+from cdp_pipeline.events.tombstones import blank_readings
 from cdp_pipeline.identity.map_tables import (
     MapTable,
     find_mistakes,
@@ -217,6 +218,7 @@ class _Reading:
         for priority, identifier in enumerate(self.entity.identifiers):
             if identifier.type in types:
                 work.run(from_tree("readings.add", readings(priority, identifier)))
+        blank_readings(work, self.entity.kind)
         for name in ("map_found", "primaries", "persons"):
             work.run(SQL[name])
 

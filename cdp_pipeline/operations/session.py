@@ -11,6 +11,7 @@ from datetime import UTC, datetime, time, timedelta
 from cdp_pipeline.config.model import Project
 from cdp_pipeline.errors import ProjectErrors, WarehouseError
 from cdp_pipeline.identity.identity_maps import missing_columns
+from cdp_pipeline.operations.finish_erasure import finish_erasures
 from cdp_pipeline.sql.statements import Statements
 from cdp_pipeline.warehouse.base import Connection
 from cdp_pipeline.warehouse.lock import Claim, Holder
@@ -126,7 +127,7 @@ def open_for_reading(project: Project, reader: str, waiting: Waiting) -> Iterato
 
 @contextmanager
 def open_session(project: Project, run: str, waiting: Waiting, *, job: str = "") -> Iterator[Session]:
-    """Takes the lock, opens the warehouse and makes what is not there yet.
+    """Takes the lock, opens the warehouse, makes what is not there yet, and finishes erasures that were broken off.
 
     Args:
         project: the project.
@@ -141,7 +142,9 @@ def open_session(project: Project, run: str, waiting: Waiting, *, job: str = "")
     """
     with hold_warehouse(project.warehouse, project.folder, Claim(project.schema_name, job, run, waiting)) as connection:
         _set_up(connection, project)
-        yield Session(connection, project, run)
+        session = Session(connection, project, run)
+        finish_erasures(connection, project, session.run)
+        yield session
 
 
 @contextmanager

@@ -95,6 +95,7 @@ _DUCKDB_JSON_DOUBLE = (
 
 FORMS: dict[str, Form] = {
     "cdp_hash": _duckdb_hash,
+    "cdp_hmac": template("sha256(unhex(:c) || unhex(sha256(unhex(:b) || encode(:a))))", "duckdb"),
     "cdp_try_json": template("TRY_CAST(:a AS JSON)", "duckdb"),
     "cdp_try_time": template(_DUCKDB_TIME, "duckdb"),
     "cdp_json_kind": template(_DUCKDB_KIND_OF_TEXT, "duckdb"),

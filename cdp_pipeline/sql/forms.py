@@ -3,6 +3,7 @@
 A statement says `cdp_hash(...)`; each engine's row here says what that is called there. Ours are:
 
     cdp_hash(part, …)        UUID of the first 16 bytes of SHA-256 over the parts, joined by U+001F
+    cdp_hmac(text, i, o)     hex of HMAC-SHA256 (RFC 2104) of the text; the inner and the outer key are hex
     cdp_try_json(text)       jsonb, or NULL when the text is no JSON
     cdp_try_time(text)       timestamptz of an ISO 8601 text, without a zone UTC; NULL when it is not readable
     cdp_json_kind(jsonb)     object, array, string, integer, number, boolean or null; a whole number may be either

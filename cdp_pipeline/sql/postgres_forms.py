@@ -122,6 +122,9 @@ _LIST = "to_jsonb(array_agg(DISTINCT :a ORDER BY :a) FILTER (WHERE NOT :a IS NUL
 
 FORMS: dict[str, Form] = {
     "cdp_hash": _hash,
+    "cdp_hmac": template(
+        "encode(sha256(decode(:c, 'hex') || sha256(decode(:b, 'hex') || convert_to(:a, 'UTF8'))), 'hex')", "postgres"
+    ),
     "cdp_try_json": _function("pg_temp.cdp_try_json"),
     "cdp_try_time": _function("pg_temp.cdp_try_time"),
     "cdp_json_kind": _function("jsonb_typeof"),

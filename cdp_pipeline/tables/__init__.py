@@ -21,6 +21,7 @@ from cdp_pipeline.tables.of_a_kind import (
     ENTITY_MAP,
     ENTITY_MAP_HISTORY,
     ENTITY_REDIRECTS,
+    ERASING_IDENTIFIERS,
     EVENT_IDENTIFIERS,
     EVENTS,
     IDENTIFIER_DEGREES,
@@ -46,6 +47,8 @@ from cdp_pipeline.tables.of_a_kind import (
 )
 from cdp_pipeline.tables.shared import (
     CUSTOMER_EVENTS,
+    ERASURE_SECRETS,
+    ERASURES,
     LANDED_FILES,
     LANDED_ROWS,
     METRICS,
@@ -56,6 +59,7 @@ from cdp_pipeline.tables.shared import (
     SEQUENCE,
     SHARED,
     STAGES,
+    TOMBSTONES,
 )
 
 __all__ = [
@@ -70,6 +74,9 @@ __all__ = [
     "ENTITY_MAP",
     "ENTITY_MAP_HISTORY",
     "ENTITY_REDIRECTS",
+    "ERASING_IDENTIFIERS",
+    "ERASURES",
+    "ERASURE_SECRETS",
     "EVENTS",
     "EVENT_IDENTIFIERS",
     "IDENTIFIERS",
@@ -102,6 +109,7 @@ __all__ = [
     "SHARED_SIGHTINGS",
     "STAGES",
     "STITCHED_EVENTS",
+    "TOMBSTONES",
     "TOUCHED_IDENTIFIERS",
     "Column",
     "Table",

@@ -210,6 +210,7 @@ ENTITIES = Table(
         ordinal bigint: which of the founder's ids it is, from 0
         issued_in bigint: an increasing number
         erased_at timestamptz: when the person was erased
+        +founder_mark text: of an erased founder its tombstone, so that no id is issued twice
 """)
 ENTITY_MAP = Table(
     KIND, "entity_map", "whose an identifier is, and when", indexes=("identifier_id", "entity_id")
@@ -288,6 +289,12 @@ DIRTY_ENTITIES = Table(
 ).having("""
         entity_id uuid: the entity
 """)
+ERASING_IDENTIFIERS = Table(
+    KIND, "erasing_identifiers", "a queue: an identifier of what is being erased", public=False
+).having("""
+        identifier_id uuid: the identifier
+        is_erased boolean: whether it is erased itself; if not, it is gone only if nobody else has it
+""")
 # Views, made by the stages whose tables they read.
 ENTITY_REDIRECTS = Table(KIND, "entity_redirects", "an id that is no longer current, one hop").having("""
         from_entity_id uuid: the id
@@ -350,4 +357,5 @@ OF_A_KIND = (
     STITCHED_EVENTS,
     REPLAYS,
     DIRTY_ENTITIES,
+    ERASING_IDENTIFIERS,
 )

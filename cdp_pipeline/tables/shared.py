@@ -91,6 +91,31 @@ REMOVED_EVENTS = Table(
         arrived_on date: the day it was stored under
         removed_in bigint: the number of the landing that took it away
 """)
+TOMBSTONES = Table(
+    CDP, "tombstones", "something that was erased and is kept out", public=False, indexes=("mark",)
+).having("""
+        marks text: event, identifier or row (the text of a rejected row)
+        entity text: the kind of entity of an identifier; else empty
+        mark text: hex of HMAC-SHA256 of what it is and its id or text
+""")
+ERASURE_SECRETS = Table(CDP, "erasure_secrets", "the secret key of the tombstones", public=False).having("""
+        inner_key text: the key with each byte xor 0x36, in hex
+        outer_key text: the key with each byte xor 0x5c, in hex
+""")
+ERASURES = Table(CDP, "erasures", "a receipt: what was erased, chained to the one before").having("""
+        erasure_id bigint: an increasing number
+        entity text: the kind of entity
+        scope text: person or identifier
+        entity_id uuid: the id that the person had; NULL where nobody had the identifier
+        by text: who asked for it
+        why text: why, in words
+        erased_at timestamptz: when
+        removed text: JSON, how many rows went from which table
+        finished_at timestamptz: when nothing was left of it; NULL: the next run finishes it
+        previous_hash text: the hash of the receipt before
+        receipt_hash text: hex of SHA-256 of what the receipt says and of the hash before
+        +erased_in bigint: the number of the transaction that took the events away
+""")
 SEQUENCE = Table(CDP, "sequence", "the last number given to a transaction", public=False).having("""
         number bigint: the number
 """)
@@ -115,6 +140,9 @@ SHARED = (
     LANDED_FILES,
     LANDED_ROWS,
     REMOVED_EVENTS,
+    TOMBSTONES,
+    ERASURE_SECRETS,
+    ERASURES,
     SEQUENCE,
     STAGES,
     SCHEMAS,

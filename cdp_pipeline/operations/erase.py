@@ -1,0 +1,211 @@
+"""Erasure: a person, or one identifier, is taken out of everything and kept out.
+
+What goes: the person's events, the events that carry an identifier that only they have, these identifiers, the rows of
+identity maps that name them, and all history of both. An identifier that others have too stays, without the person's
+events. A first transaction takes the events away and writes the tombstones; the ordinary stages then retract what
+followed from them; a last transaction takes the history away and closes the receipt. A process that is killed in
+between leaves an erasure that the next one finishes before it does anything else.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+from uuid import UUID
+
+from cdp_pipeline.config.model import Project
+from cdp_pipeline.errors import UsageError
+from cdp_pipeline.events.customer_events import customer_events_spec
+from cdp_pipeline.events.identifier_values import read_value
+from cdp_pipeline.events.tombstones import erase_events, make_keys
+from cdp_pipeline.operations.finish_erasure import finish_erasures
+from cdp_pipeline.operations.names import ENTITY_ID, Name, parse_names
+from cdp_pipeline.operations.receipts import Receipt, read_receipt
+from cdp_pipeline.operations.rejected_text import erase_rejected_text
+from cdp_pipeline.operations.search import search_everywhere
+from cdp_pipeline.operations.session import Session
+from cdp_pipeline.operations.summary import schemas_of
+from cdp_pipeline.sql.statements import Statements
+from cdp_pipeline.warehouse.base import Connection
+from cdp_pipeline.warehouse.stage import Due, Run, Work, stage
+
+SQL = Statements(__package__, "erase.sql")
+
+
+@dataclass(frozen=True)
+class ErasedIdentifier:
+    """An identifier that goes, or one that stays because others have it too."""
+
+    type: str
+    value: str
+    identifier_id: UUID
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What would be erased.
+
+    Attributes:
+        entity_id: the person's id; None: nobody has the identifier.
+        scope: person or identifier.
+        events: events that go.
+        events_of_others: those of them that belong to others or to nobody.
+        rejected_rows: rejected rows that lose their content.
+        erased: the identifiers that go.
+        shared: identifiers of the person that stay.
+    """
+
+    kind: str
+    entity_id: UUID | None
+    scope: str
+    events: int
+    events_of_others: int
+    rejected_rows: int
+    erased: list[ErasedIdentifier]
+    shared: list[ErasedIdentifier]
+
+
+@dataclass(frozen=True)
+class Erasure:
+    """What was erased, and where a value that was erased still stands: by table and column, in how many rows."""
+
+    preview: Preview
+    receipt: Receipt
+    still_found: dict[str, int]
+
+
+@dataclass(frozen=True)
+class _Target:
+    kind: str
+    scope: str
+    entity_id: UUID | None
+    identifier_id: UUID | None
+
+
+def preview_erasure(session: Session, text: str, *, only_identifier: bool) -> Preview:
+    """What erasing would take, without taking anything.
+
+    Args:
+        session: a rehearsal.
+        text: `[KIND/]TYPE:VALUE`.
+        only_identifier: the identifier alone, not the person.
+
+    Raises:
+        UsageError: nobody has it, or it is no identifier.
+    """
+    target = _find(session.connection, session.project, text, only_identifier=only_identifier)
+    spec = customer_events_spec(session.project)
+    spec = replace(spec, schemas=schemas_of(session.project, target.kind), invariants=())
+    with stage(session.connection, spec, session.run) as work:
+        _collect(work, session.project, target)
+        return _look(work, target)
+
+
+def erase(session: Session, text: str, *, only_identifier: bool, by: str, why: str) -> Erasure:
+    """Erases a person or an identifier, for good.
+
+    Raises:
+        UsageError: nobody has it, or it is no identifier.
+        PublicationHeld: the publication gate holds back what else was due; what was asked for is erased, and its
+            history goes with the next run.
+    """
+    project, connection = session.project, session.connection
+    target = _find(connection, project, text, only_identifier=only_identifier)
+    preview, erasure_id = _begin(connection, project, session.run, target, {"by": by, "why": why})
+    finish_erasures(connection, project, session.run)
+    receipt = read_receipt(connection, project, erasure_id)
+    found = search_everywhere(connection, project, [(each.value, each.identifier_id) for each in preview.erased])
+    return Erasure(preview, receipt, found)
+
+
+def _find(connection: Connection, project: Project, text: str, *, only_identifier: bool) -> _Target:
+    (name,) = parse_names(project, text)
+    schemas = schemas_of(project, name.kind)
+    scope = "identifier" if only_identifier else "person"
+    if name.type == ENTITY_ID:
+        if only_identifier:
+            raise UsageError(f"`{text}` is a person and no identifier. Leave out --identifier, or name an identifier.")
+        rows = connection.fetch(SQL["current_entity"].bind(schemas), entity_id=str(name.entity_id))
+        if not rows:
+            raise UsageError(f"Nobody has the id {name.value}. `cdp profile TYPE:VALUE` tells whose an identifier is.")
+        return _Target(name.kind, scope, rows[0][0], None)
+    identifier_id = _identifier_id(connection, project, name)
+    rows = connection.fetch(SQL["owner"].bind(schemas), identifier_id=str(identifier_id))
+    if not rows and not only_identifier:
+        raise UsageError(
+            f"`{text}` belongs to nobody: no event has carried it, or too many share it. Erase the identifier alone "
+            "with --identifier; then every event that carries it goes."
+        )
+    return _Target(name.kind, scope, rows[0][0] if rows else None, identifier_id)
+
+
+def _identifier_id(connection: Connection, project: Project, name: Name) -> UUID:
+    entity = project.entities[name.kind]
+    reading = read_value(connection, entity.identifiers[entity.priority(name.type)], name.value)
+    if reading.identifier_id is None:
+        raise UsageError(f"`{name.type}:{name.value}` is no identifier: its value is {reading.status}.")
+    return reading.identifier_id
+
+
+def _collect(work: Work, project: Project, target: _Target) -> None:
+    """Which identifiers and events go: `erasing_identifiers` and the temporary table `erased`."""
+    work.run(SQL["empty_queue"])
+    values = _values(target)
+    work.run(SQL["carried"], **values)
+    work.run(SQL["make_erased"])
+    work.run(SQL["shared"], entity_id=values["entity_id"])
+    if target.scope == "person":
+        work.run(SQL["of_the_person"], entity_id=values["entity_id"])
+        work.run(SQL["events_of_the_person"], entity_id=values["entity_id"])
+    else:
+        work.run(SQL["of_the_identifier"], identifier_id=values["identifier_id"])
+    work.run(SQL["events_that_carry"])
+    for kind in project.entities:
+        work.connection.run(SQL["also_carried"].bind(schemas_of(project, kind)))
+
+
+def _values(target: _Target) -> dict[str, Any]:
+    ids = {"entity_id": target.entity_id, "identifier_id": target.identifier_id}
+    return {name: None if value is None else str(value) for name, value in ids.items()}
+
+
+def _look(work: Work, target: _Target) -> Preview:
+    events, rejected = work.fetch(SQL["counts"])[0]
+    of_others = work.scalar(SQL["events_of_others"], entity_id=_values(target)["entity_id"])
+    rows = sorted(work.fetch(SQL["identifiers"]))
+    erased = [ErasedIdentifier(*row[:3]) for row in rows if row[3]]
+    shared = [ErasedIdentifier(*row[:3]) for row in rows if not row[3] and target.scope == "person"]
+    return Preview(target.kind, target.entity_id, target.scope, events, of_others, rejected, erased, shared)
+
+
+def _begin(
+    connection: Connection, project: Project, run: Run, target: _Target, said: Mapping[str, str]
+) -> tuple[Preview, int]:
+    """The first transaction: events go, tombstones come, everything downstream is due."""
+    spec = replace(customer_events_spec(project), schemas=schemas_of(project, target.kind), invariants=())
+    with stage(connection, spec, run) as work:
+        work.facts.due = Due.CHANGES
+        _collect(work, project, target)
+        preview = _look(work, target)
+        keys = make_keys(work)
+        work.run(SQL["add_identifier_tombstones"], entity=target.kind, **keys)
+        work.run(SQL["touch"])
+        if target.scope == "person":
+            work.run(SQL["close_ids"], entity_id=_values(target)["entity_id"], now=work.now, **keys)
+        rows = erase_rejected_text(work, [each.value for each in preview.erased], keys)
+        events = erase_events(work, keys)
+        work.run(SQL["erased_map_rows"])
+        work.run(SQL["log_map_rows"], number=work.number)
+        maps = work.run(SQL["remove_map_rows"])
+        followed: dict[str, Any] = {"maps": f"{target.kind}/identity_maps", "graph": f"{target.kind}/identity_graph"}
+        work.run(SQL["make_due"], number=work.number, **followed)
+        removed = {
+            f"{project.schema_name}.customer_events": events,
+            f"{project.schema_name}.rejected_events": preview.rejected_rows + rows,
+            f"{spec.schemas['kind']}.identifiers": len(preview.erased),
+            f"{spec.schemas['kind']}.identity_map_rows": maps,
+        }
+        values = {"entity": target.kind, "scope": target.scope, "entity_id": _values(target)["entity_id"], **said}
+        work.run(SQL["add_erasure"], **values, now=work.now, removed=json.dumps(removed), number=work.number)
+        ((erasure_id, *_),) = work.fetch(SQL["unfinished"])[-1:]
+    return preview, int(erasure_id)
