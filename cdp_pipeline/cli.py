@@ -12,6 +12,10 @@ from typing import Annotated
 import typer
 
 from cdp_pipeline import terminal
+from cdp_pipeline.cli_again import recalculate, replay, restitch
+from cdp_pipeline.cli_decide import decide, decide_unstitch
+from cdp_pipeline.cli_erase import erase
+from cdp_pipeline.cli_options import HERE, AsJson, FirstDay, LastDay, ProjectFolder
 from cdp_pipeline.errors import CdpError, ProjectErrors, UsageError
 
 app = typer.Typer(
@@ -20,28 +24,6 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-
-ProjectFolder = Annotated[
-    Path,
-    typer.Option("--project", envvar="CDP_PROJECT", help="The project's folder.", show_default="the current folder"),
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Answer in JSON.")]
-FirstDay = Annotated[
-    datetime | None,
-    typer.Option("--from", formats=["%Y-%m-%d"], metavar="DAY", help="Replace the days of arrival from this one …"),
-]
-LastDay = Annotated[
-    datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], metavar="DAY", help="… to this one, both included.")
-]
-First = Annotated[str, typer.Argument(metavar="A", help="An identifier, [KIND/]TYPE:VALUE, such as email:ann@x.org.")]
-Second = Annotated[str, typer.Argument(metavar="B", help="Another one of the same kind of entity.")]
-SecondOrNone = Annotated[
-    str | None, typer.Argument(metavar="B", help="Another one: only the links between both. Left out: all of A's.")
-]
-Why = Annotated[str, typer.Option("--why", metavar="TEXT", help="Why, in words; needed to decide, not to take back.")]
-By = Annotated[str, typer.Option("--by", metavar="NAME", envvar=["USER", "LOGNAME"], help="Who decides.")]
-Undo = Annotated[bool, typer.Option("--undo", help="Take the decision back; nothing older comes back.")]
-HERE = Path()
 
 
 @app.command()
@@ -225,87 +207,19 @@ def explain(
     explanation.show_explanation(found, as_json, html)
 
 
-decide = typer.Typer(
-    help="Decide who is who, where events do not tell or tell it wrong. The next `cdp run` takes it in; decisions "
-    "outlive every run and rebuild until they are taken back.",
-    no_args_is_help=True,
-)
+@app.command()
+def status(project: ProjectFolder = HERE, as_json: AsJson = False) -> None:
+    """Tell what is to be landed and what is due, what waits in queues, and who holds the warehouse."""
+    from cdp_pipeline.operations.status import read_status
+    from cdp_pipeline.terminal.status import show_status
+    from cdp_pipeline.validation import load_valid_project
+
+    show_status(read_status(load_valid_project(project)), as_json)
+
+
 app.add_typer(decide, name="decide")
-
-
-@decide.command("same")
-def decide_same(
-    one: First, other: Second, why: Why = "", by: By = "", undo: Undo = False, project: ProjectFolder = HERE,
-    as_json: AsJson = False,
-) -> None:  # fmt: skip
-    """A and B are one, whatever limits say."""
-    _settle(project, "same", [one, other], why=why, by=by, undo=undo, as_json=as_json)
-
-
-@decide.command("different")
-def decide_different(
-    one: First, other: Second, why: Why = "", by: By = "", undo: Undo = False, project: ProjectFolder = HERE,
-    as_json: AsJson = False,
-) -> None:  # fmt: skip
-    """A and B are two, whatever links say."""
-    _settle(project, "different", [one, other], why=why, by=by, undo=undo, as_json=as_json)
-
-
-@decide.command("quarantine")
-def decide_quarantine(
-    one: First, why: Why = "", by: By = "", undo: Undo = False, project: ProjectFolder = HERE, as_json: AsJson = False
-) -> None:
-    """A is nobody's and joins nobody, however few links it has."""
-    _settle(project, "quarantine", [one], why=why, by=by, undo=undo, as_json=as_json)
-
-
-@decide.command("release")
-def decide_release(
-    one: First, why: Why = "", by: By = "", undo: Undo = False, project: ProjectFolder = HERE, as_json: AsJson = False
-) -> None:
-    """A is an ordinary identifier, however many links it has."""
-    _settle(project, "release", [one], why=why, by=by, undo=undo, as_json=as_json)
-
-
-@decide.command("unstitch")
-@app.command("unstitch")
-def decide_unstitch(
-    one: First, other: SecondOrNone = None, why: Why = "", by: By = "", undo: Undo = False,
-    project: ProjectFolder = HERE, as_json: AsJson = False,
-) -> None:  # fmt: skip
-    """Take A's links out of use, or only those with B."""
-    names = [one] if other is None else [one, other]
-    _settle(project, "unstitch", names, why=why, by=by, undo=undo, as_json=as_json)
-
-
-@decide.command("list")
-def decide_list(
-    everything: Annotated[bool, typer.Option("--all", help="Those too that were replaced or taken back.")] = False,
-    project: ProjectFolder = HERE,
-    as_json: AsJson = False,
-) -> None:
-    """Show the decisions in force, with who decided and why."""
-    from cdp_pipeline.operations.decisions import list_decisions
-    from cdp_pipeline.operations.session import open_for_reading
-    from cdp_pipeline.terminal.decisions import show_decisions
-    from cdp_pipeline.validation import load_valid_project
-
-    checked = load_valid_project(project)
-    with open_for_reading(checked, "cdp decide list", terminal.tell_waiting) as connection:
-        found = list_decisions(connection, checked, everything=everything)
-    show_decisions(found, everything, as_json)
-
-
-def _settle(project: Path, verdict: str, names: list[str], *, why: str, by: str, undo: bool, as_json: bool) -> None:
-    from cdp_pipeline.operations.decisions import settle
-    from cdp_pipeline.operations.session import open_session
-    from cdp_pipeline.terminal.decisions import show_answer
-    from cdp_pipeline.validation import load_valid_project
-
-    checked = load_valid_project(project)
-    with open_session(checked, "cdp decide", terminal.tell_waiting) as session:
-        answer = settle(session.connection, checked, verdict, names, by=by, why=why, undo=undo)
-    show_answer(answer, as_json)
+for verb in (decide_unstitch, replay, restitch, recalculate, erase):
+    app.command(verb.__name__.removeprefix("decide_"))(verb)
 
 
 def _day(moment: datetime | None) -> date | None:

@@ -16,10 +16,9 @@ from uuid import UUID
 from cdp_pipeline.config.model import Project
 from cdp_pipeline.errors import UsageError
 from cdp_pipeline.events.customer_events import customer_events_spec
-from cdp_pipeline.events.identifier_values import read_value
 from cdp_pipeline.events.tombstones import erase_events, make_keys
 from cdp_pipeline.operations.finish_erasure import finish_erasures
-from cdp_pipeline.operations.names import ENTITY_ID, Name, parse_names
+from cdp_pipeline.operations.owner import find_owner
 from cdp_pipeline.operations.receipts import Receipt, read_receipt
 from cdp_pipeline.operations.rejected_text import erase_rejected_text
 from cdp_pipeline.operations.search import search_everywhere
@@ -119,32 +118,15 @@ def erase(session: Session, text: str, *, only_identifier: bool, by: str, why: s
 
 
 def _find(connection: Connection, project: Project, text: str, *, only_identifier: bool) -> _Target:
-    (name,) = parse_names(project, text)
-    schemas = schemas_of(project, name.kind)
-    scope = "identifier" if only_identifier else "person"
-    if name.type == ENTITY_ID:
-        if only_identifier:
-            raise UsageError(f"`{text}` is a person and no identifier. Leave out --identifier, or name an identifier.")
-        rows = connection.fetch(SQL["current_entity"].bind(schemas), entity_id=str(name.entity_id))
-        if not rows:
-            raise UsageError(f"Nobody has the id {name.value}. `cdp profile TYPE:VALUE` tells whose an identifier is.")
-        return _Target(name.kind, scope, rows[0][0], None)
-    identifier_id = _identifier_id(connection, project, name)
-    rows = connection.fetch(SQL["owner"].bind(schemas), identifier_id=str(identifier_id))
-    if not rows and not only_identifier:
+    owner = find_owner(connection, project, text)
+    if only_identifier and owner.identifier_id is None:
+        raise UsageError(f"`{text}` is a person and no identifier. Leave out --identifier, or name an identifier.")
+    if owner.entity_id is None and not only_identifier:
         raise UsageError(
             f"`{text}` belongs to nobody: no event has carried it, or too many share it. Erase the identifier alone "
             "with --identifier; then every event that carries it goes."
         )
-    return _Target(name.kind, scope, rows[0][0] if rows else None, identifier_id)
-
-
-def _identifier_id(connection: Connection, project: Project, name: Name) -> UUID:
-    entity = project.entities[name.kind]
-    reading = read_value(connection, entity.identifiers[entity.priority(name.type)], name.value)
-    if reading.identifier_id is None:
-        raise UsageError(f"`{name.type}:{name.value}` is no identifier: its value is {reading.status}.")
-    return reading.identifier_id
+    return _Target(owner.kind, "identifier" if only_identifier else "person", owner.entity_id, owner.identifier_id)
 
 
 def _collect(work: Work, project: Project, target: _Target) -> None:

@@ -20,6 +20,7 @@ from cdp_pipeline.errors import SchemaNotOurs
 from cdp_pipeline.sql.forms import TEMPORARY_SCHEMAS, apply_forms
 from cdp_pipeline.sql.statements import KEPT_TEXTS, Statement
 from cdp_pipeline.tables import Column, Table
+from cdp_pipeline.warehouse.lock import Holder
 
 Row = tuple[Any, ...]
 Schemas = Mapping[str, str]
@@ -85,6 +86,10 @@ class Connection(ABC):
     @abstractmethod
     def comment_of(self, schema: str, view: str) -> str | None:
         """The comment on a view; None when it has none, or is not there."""
+
+    def holder(self) -> Holder | None:
+        """Who holds the writer's lock, as far as a session that does not hold it itself can see."""
+        return None
 
     @abstractmethod
     def begin(self) -> None:

@@ -23,10 +23,10 @@ from cdp_pipeline.sql.postgres_forms import CASE_COLLATIONS
 from cdp_pipeline.sql.statements import KEPT_TEXTS, Statement
 from cdp_pipeline.tables import Table
 from cdp_pipeline.warehouse.base import Connection, Row, create_table
-from cdp_pipeline.warehouse.lock import Claim
+from cdp_pipeline.warehouse.lock import Claim, Holder
 from cdp_pipeline.warehouse.postgres_errors import translated
 from cdp_pipeline.warehouse.postgres_load import as_csv, postgres_type
-from cdp_pipeline.warehouse.postgres_session import make_engine, open_connection, patiently, take_lock
+from cdp_pipeline.warehouse.postgres_session import holder_of, make_engine, open_connection, patiently, take_lock
 from cdp_pipeline.warehouse.postgres_upkeep import Upkeep
 
 _TEMPORARY = re.compile(r"^(?:CREATE TEMPORARY TABLE|DROP TABLE IF EXISTS) (?:pg_temp\.)?(\w+)")
@@ -259,6 +259,10 @@ class PostgresConnection(Connection):
     def columns_of(self, schema: str, table: str) -> list[tuple[str, str]] | None:
         rows = self.fetch_text(_COLUMNS, {"schema": schema, "table": table}, "columns_of")
         return [(name, kind) for name, kind in rows] or None
+
+    @override
+    def holder(self) -> Holder | None:
+        return None if self._writer else holder_of(self.driver, self._claim)
 
     @override
     def comment_of(self, schema: str, view: str) -> str | None:
