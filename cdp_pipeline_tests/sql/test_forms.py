@@ -1,6 +1,7 @@
 """Every form of the table of forms, on each engine: the same value, which is PostgreSQL's."""
 
 import hashlib
+import hmac
 import json
 import uuid
 from collections.abc import Iterator
@@ -29,8 +30,12 @@ def at(*numbers: int) -> datetime:
     return datetime(*numbers, tzinfo=UTC)  # type: ignore[arg-type,misc]
 
 
+KEY = bytes(range(64))
+INNER_KEY, OUTER_KEY = (bytes(byte ^ pad for byte in KEY).hex() for pad in (0x36, 0x5C))
+
 VALUES: list[tuple[str, Any]] = [
     ("cdp_hash('event', 'web', 'é')", uuid_of("event", "web", "é")),
+    (f"cdp_hmac('é', '{INNER_KEY}', '{OUTER_KEY}')", hmac.new(KEY, "é".encode(), "sha256").hexdigest()),
     ("cdp_hash('entity', cast('00000000-0000-0000-0000-00000000000a' as uuid), 0)",
      uuid_of("entity", "00000000-0000-0000-0000-00000000000a", "0")),
     ("""cdp_path_text(cdp_try_json('{"a": 1}'), 'a')""", "1"),
