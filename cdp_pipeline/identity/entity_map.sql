@@ -333,12 +333,13 @@ where not exists (select 1 from groups_now as g where g.entity_id = o.entity_id)
 -- Groups' entities that the registry does not know, or whose key is not theirs.
 select count(*)
 from (select distinct g.entity_id from groups_now as g) as o
-where not exists (
-    select 1
-    from kind.entities as e
-    join groups_now as k on k.identifier_id = e.key_id and k.entity_id = e.entity_id
-    where e.entity_id = o.entity_id
-)
+left join (
+    select r.entity_id, r.key_id
+    from kind.entities as r
+    where r.entity_id in (select h.entity_id from groups_now as h)
+) as e on e.entity_id = o.entity_id
+left join groups_now as k on k.identifier_id = e.key_id
+where e.entity_id is null or k.entity_id is distinct from o.entity_id
 
 -- name: redirects_view
 create or replace view kind.entity_redirects as

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cdp_pipeline import terminal
-from cdp_pipeline.cli_options import HERE, AsJson, DryRun, Everybody, Names, ProjectFolder
+from cdp_pipeline.cli.options import HERE, AsJson, DryRun, Everybody, Names, ProjectFolder
 
 if TYPE_CHECKING:
     from cdp_pipeline.operations.again import Report

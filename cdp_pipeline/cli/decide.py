@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from cdp_pipeline import terminal
-from cdp_pipeline.cli_options import HERE, AsJson, By, First, ProjectFolder, Second, SecondOrNone, Undo, Why
+from cdp_pipeline.cli.options import HERE, AsJson, By, First, ProjectFolder, Second, SecondOrNone, Undo, Why
 
 decide = typer.Typer(
     help="Decide who is who, where events do not tell or tell it wrong. The next `cdp run` takes it in; decisions "

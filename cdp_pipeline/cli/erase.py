@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from cdp_pipeline import terminal
-from cdp_pipeline.cli_options import HERE, AsJson, By, ProjectFolder
+from cdp_pipeline.cli.options import HERE, AsJson, By, ProjectFolder
 from cdp_pipeline.errors import UsageError
 
 Who = Annotated[

@@ -12,10 +12,10 @@ from typing import Annotated
 import typer
 
 from cdp_pipeline import terminal
-from cdp_pipeline.cli_again import recalculate, replay, restitch
-from cdp_pipeline.cli_decide import decide, decide_unstitch
-from cdp_pipeline.cli_erase import erase
-from cdp_pipeline.cli_options import HERE, AsJson, FirstDay, LastDay, ProjectFolder
+from cdp_pipeline.cli.again import recalculate, replay, restitch
+from cdp_pipeline.cli.decide import decide, decide_unstitch
+from cdp_pipeline.cli.erase import erase
+from cdp_pipeline.cli.options import HERE, AsJson, FirstDay, LastDay, ProjectFolder
 from cdp_pipeline.errors import CdpError, ProjectErrors, UsageError
 
 app = typer.Typer(
