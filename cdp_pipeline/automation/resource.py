@@ -15,6 +15,7 @@ from typing import Any
 
 import dagster as dg
 
+from cdp_pipeline.automation.again import is_dry_run
 from cdp_pipeline.config.model import Project
 from cdp_pipeline.operations.session import Session, open_rehearsal, open_session
 from cdp_pipeline.warehouse.lock import Holder
@@ -103,11 +104,12 @@ def warehouse_resource(project: Project) -> dg.ResourceDefinition:
             if tell is not None:
                 tell(message)
 
-        opened = open_rehearsal if run.job_name == PLAN else open_session
+        rehearses = run.job_name == PLAN or is_dry_run(run.job_name, run.run_config)
+        opened = open_rehearsal if rehearses else open_session
         with opened(project, run.run_id, waiting, job=run.job_name) as session:
             for dead in fail_dead_runs(instance, project.warehouse_name):
                 log.warning("Run %s died without a word; it is marked as failed.", dead)
-            if run.job_name == PLAN:
+            if rehearses:
                 yield session
                 return
             session.start(_days(run))
