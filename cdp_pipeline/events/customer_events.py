@@ -3,8 +3,8 @@
 One row is one event, for ever. Of several rows with the same event_id the least (day of arrival, source, place) is the
 event, whatever the order of processing; the others stand in `cdp.rejected_events` as `duplicate`. In a mirror it is the
 greatest (time of arrival, place), and the others are `superseded`; if that row says that it is `deleted`, there is no
-event. The best of the others takes over when the winner's day is replaced without it, so none of them is ever forgotten:
-landed rows = events + rejected rows, always.
+event. The best of the others takes over when the winner's day is replaced without it. So landed rows = events +
+rejected rows, always.
 
 Files are landed in groups of whole days, each in one transaction: a reader sees a day before or after. An event that is
 the same before and after is not touched, so that nothing downstream is done again for it.
