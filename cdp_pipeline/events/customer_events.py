@@ -10,7 +10,7 @@ Files are landed in groups of whole days, each in one transaction: a reader sees
 the same before and after is not touched, so that nothing downstream is done again for it.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from datetime import date
 from typing import Any
 
@@ -118,7 +118,7 @@ def _land_group(
         _refuse_early_rows(work, project)
         _decide(work)
         _publish(work, project, days, group)
-        _measure(work)
+        _measure(work, {name for name, source in project.sources.items() if source.is_mirror})
     return work.facts
 
 
@@ -245,7 +245,7 @@ def _waits_for(work: Work, project: Project, reading: Reading) -> str:
     return f"{UNTIL}{day}" if day else ""
 
 
-def _measure(work: Work) -> None:
+def _measure(work: Work, mirrors: Set[str]) -> None:
     work.run(SQL["touched_days"], number=work.number)
     broken = 0
     for source, day, landed, events, rejected, *gave_way in work.fetch(SQL["figures_by_day"]):
@@ -254,7 +254,11 @@ def _measure(work: Work) -> None:
         figures[f"{source} landed rows"] = landed
         figures[f"{source} events"] = events
         figures[f"{source} rejected rows"] = rejected
-        figures |= {f"{source} {name}": count for name, count in zip(GAVE_WAY, gave_way, strict=True)}
+        figures |= {
+            f"{source} {name}": count
+            for name, count in zip(GAVE_WAY, gave_way, strict=True)
+            if count or source in mirrors or name == "duplicates"
+        }
     work.measure(**_totals(work.facts.days))
     work.facts.invariants["landed rows are events or rejected rows"] = broken
     ((doubled, lost),) = work.fetch(SQL["times_stored"])

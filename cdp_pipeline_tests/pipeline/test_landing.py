@@ -357,8 +357,8 @@ def test_counts_add_up_by_source_and_day(start: Start, monkeypatch: pytest.Monke
 
 def of(source: str, *counts: int) -> dict[str, int]:
     """Return the figures of a source on a day."""
-    names = ("landed rows", "events", "rejected rows", "duplicates", "superseded", "deleted")
-    return {f"{source} {name}": count for name, count in zip(names, (*counts, 0, 0), strict=True)}
+    names = ("landed rows", "events", "rejected rows", "duplicates")
+    return {f"{source} {name}": count for name, count in zip(names, counts, strict=True)}
 
 
 def figures(facts: Facts) -> tuple[dict[date | None, dict[str, int]], dict[str, float]]:

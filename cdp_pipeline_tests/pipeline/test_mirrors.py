@@ -164,6 +164,7 @@ def test_rows_of_a_mirror_come_before_those_of_a_source_that_appends(start: Star
         f"landing/{day(3)}/web.ndjson": lines(row(1, type="web 3")),
     }
     seen = []
+    pipeline = None
     for order in orders(*files):
         pipeline = start(project(BOTH))
         for place in order:
@@ -173,6 +174,7 @@ def test_rows_of_a_mirror_come_before_those_of_a_source_that_appends(start: Star
         assert rejected(pipeline) == [(day(2), "web 2", "superseded"), (day(3), "web 3", "superseded")]
         seen.append(state(pipeline))
     assert all(each == seen[0] for each in seen)
+    assert pipeline is not None
     pipeline.write(f"landing/{day(2)}/crm.ndjson", "")
     pipeline.land()
     assert events(pipeline) == [("1", day(2), "web 2")]
