@@ -167,6 +167,7 @@ class _Landing:
         source = self._project.sources[reading.source]
         if batch is None:
             shape = table_shape(work.connection, source)
+            work.connection.drop_temporary(["landing_batch"])  # an engine may keep a file's, empty
             work.run(table_batch(work.connection, source, shape, reading.day))
             work.run(land_statement(work.connection, source, shape, missing=False), **self._values(reading))
             work.connection.drop_temporary(["landing_batch"])
