@@ -31,7 +31,7 @@ REJECTED_EVENTS = Table(
         source_id text: the source of the project file, or what a row with an event_id calls its source
         location text: file (or table) and row
         reason text: why it is no event: invalid…, duplicate, superseded, deleted
-        event_id uuid: the event that it duplicates, was replaced as, or deletes
+        event_id uuid: the event that it repeats, gave way to, or deletes
         raw text: the row as it landed
         +landed_from text: the source of the project file that brought it
         +place text: the file or table that holds its row
