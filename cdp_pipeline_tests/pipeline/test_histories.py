@@ -37,7 +37,7 @@ FEW, FEWER = max(2, MANY // 6), max(1, MANY // 12)
 # A crowded world, one with corrections and deletions, a sparse one, and a long history of a sparse one.
 SHAPES = (
     Shape(cuts=4),
-    Shape(cuts=4, sources=("contacts", "web")),
+    Shape(cuts=5, days=3, known_id=0.8, sources=("contacts", "web")),
     Shape(cuts=4, values=(("crm", 6), ("email", 8), ("cookie", 12))),
     Shape(cuts=6, days=6, rows=2, values=(("crm", 4), ("email", 6), ("cookie", 12))),
 )
