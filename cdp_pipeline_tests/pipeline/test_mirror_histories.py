@@ -17,7 +17,7 @@ from cdp_pipeline.events.landing import Days
 from cdp_pipeline_tests.pipeline.driver import Pipeline, open_pipeline
 from cdp_pipeline_tests.pipeline.projects import lines, project
 
-MANY = int(os.environ.get("CDP_TEST_MIRROR_HISTORIES", "4"))
+MANY = int(os.environ.get("CDP_TEST_MIRROR_HISTORIES", "3"))
 CUTS = 6
 FIRST = date(2026, 2, 1)
 EVENT = "event: {id: id, source: \"'shop'\", type: type, time: \"'2026-01-15'\", payload: said}"
