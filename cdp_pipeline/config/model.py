@@ -118,8 +118,23 @@ class Source(Section):
         description="Expression for the time of arrival, which gives a row its day. Needed by a table and by files "
         "without {day}.",
     )
+    mode: Literal["append", "mirror"] = Field(
+        default="append",
+        description="Which of several rows of one id is the event: append, the first; mirror, the latest by time of "
+        "arrival, so that a later row replaces an earlier one.",
+    )
+    deleted: Text | None = Field(
+        default=None,
+        description="Condition on a row of a mirror: where it is true, there is no event for as long as no later row "
+        "brings it back.",
+    )
     where: Text | None = Field(default=None, description="Condition on a row; other rows are passed over.")
     event: EventFields = Field(description="Where a row keeps what every event has.")
+
+    @property
+    def is_mirror(self) -> bool:
+        """Whether a later row of an id replaces an earlier one."""
+        return self.mode == "mirror"
 
 
 class IdentifierType(Section):

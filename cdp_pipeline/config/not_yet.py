@@ -33,7 +33,6 @@ class NotYet:
         return f"{what} is part of a later release; this one does not have it yet."
 
 
-_SOURCE = "sources.*."
 _ENTITY = "entities.*."
 _IDENTIFIER = "entities.*.identifiers[]."
 _ATTRIBUTE = "entities.*.attributes[]."
@@ -42,8 +41,6 @@ _ONE_VALUE = "Remove it; each value counts once, as it is."
 
 NOT_YET = (
     NotYet("automation", "Remove it, and start `cdp run` from a scheduler such as cron."),
-    NotYet(_SOURCE + "mode", "Remove it; every source appends: the first sighting of an id wins."),
-    NotYet(_SOURCE + "deleted", "Remove it; an event that has landed stays."),
     NotYet(
         _IDENTIFIER + "store",
         "Remove it, or write plain: values are kept as they are.",

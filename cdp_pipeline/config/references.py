@@ -120,6 +120,27 @@ def _check_source(source: Source, declared: Declared) -> Iterator[Mistake]:
         yield Mistake(
             (*loc, "arrived_at"), "is missing.", "A table needs it: an expression for the time at which a row arrived."
         )
+    yield from _check_mode(source, loc, declared)
+
+
+def _check_mode(source: Source, loc: Loc, declared: Declared) -> Iterator[Mistake]:
+    """A mirror knows its rows by their ids; only there a row can say that it is deleted."""
+    if source.deleted is not None and not source.is_mirror:
+        # A mode that could not be read was reported, and may have been mirror.
+        misspelt = join("", (*loc, "mode")) in declared.open
+        yield Mistake(
+            (*loc, "deleted"),
+            None if misspelt else "is for mirrors, and this source appends: an event that has landed stays.",
+            "Write `mode: mirror` beside it, by which a later row of an id replaces the earlier one, or remove it.",
+        )
+    if source.is_mirror and (source.event.id is None or source.event.id.strip().lower() == "none"):
+        misspelt = join("", (*loc, "event", "id")) in declared.open
+        written = "event", *(() if source.event.id is None else ("id",))
+        yield Mistake(
+            (*loc, *written),
+            None if misspelt else "gives rows no id by which a later one could replace an earlier one.",
+            "Write the expression for it under `event.id`, or remove `mode: mirror`.",
+        )
 
 
 def _check_files(source: Source, files: str, loc: Loc) -> Iterator[Mistake]:

@@ -1,14 +1,16 @@
 """The stage `cdp/customer_events`: landed rows become events or rejected rows, and nothing is lost.
 
 One row is one event, for ever. Of several rows with the same event_id the least (day of arrival, source, place) is the
-event, whatever the order of processing; the others stand in `cdp.rejected_events` as duplicates and the best of them
-takes over when the winner's day is replaced without it. So landed rows = events + rejected rows, always.
+event, whatever the order of processing; the others stand in `cdp.rejected_events` as `duplicate`. In a mirror it is the
+greatest (time of arrival, place), and the others are `superseded`; if that row says that it is `deleted`, there is no
+event. The best of the others takes over when the winner's day is replaced without it. So landed rows = events +
+rejected rows, always.
 
 Files are landed in groups of whole days, each in one transaction: a reader sees a day before or after. An event that is
 the same before and after is not touched, so that nothing downstream is done again for it.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from datetime import date
 from typing import Any
 
@@ -42,6 +44,7 @@ from cdp_pipeline.warehouse.stage import Due, Facts, Run, StageSpec, Work, stage
 
 ASSET = "cdp/customer_events"
 INVARIANTS = ("landed rows are events or rejected rows", "every event once", "no landed event is missing")
+GAVE_WAY = ("duplicates", "superseded", "deleted")  # rejected rows that are right in themselves, by their reason
 GROUP_BYTES = 64 << 20
 
 
@@ -119,7 +122,7 @@ def _land_group(
         _decide(work)
         _publish(work, project, days, group)
         keep_out(work, project)
-        _measure(work)
+        _measure(work, {name for name, source in project.sources.items() if source.is_mirror})
     return work.facts
 
 
@@ -168,6 +171,7 @@ class _Landing:
         source = self._project.sources[reading.source]
         if batch is None:
             shape = table_shape(work.connection, source)
+            work.connection.drop_temporary(["landing_batch"])  # an engine may keep a file's, empty
             work.run(table_batch(work.connection, source, shape, reading.day))
             work.run(land_statement(work.connection, source, shape, missing=False), **self._values(reading))
             work.connection.drop_temporary(["landing_batch"])
@@ -206,7 +210,7 @@ def _refuse_early_rows(work: Work, project: Project) -> None:
 
 def _decide(work: Work) -> None:
     """Which row of each id is the event."""
-    for name in ("replaced_events", "related", "contested", "contest", "unchanged"):
+    for name in ("replaced_events", "related", "contested", "contest", "winners", "unchanged"):
         work.run(SQL[name])
 
 
@@ -218,8 +222,8 @@ def _publish(work: Work, project: Project, days: Days | None, group: list[Readin
     work.run(SQL["move_places"])
     added = work.run(SQL["add_uncontested"], number=number) + work.run(SQL["add_winners"], number=number)
     work.run(SQL["remove_rejected"])
-    work.run(SQL["remove_contested_duplicates"])
-    work.run(SQL["add_duplicates"])
+    work.run(SQL["remove_contested_rows"])
+    work.run(SQL["add_contested_rows"])
     work.run(SQL["add_rejected"])
     work.run(SQL["remove_counts"])
     work.run(SQL["add_counts"])
@@ -246,16 +250,20 @@ def _waits_for(work: Work, project: Project, reading: Reading) -> str:
     return f"{UNTIL}{day}" if day else ""
 
 
-def _measure(work: Work) -> None:
+def _measure(work: Work, mirrors: Set[str]) -> None:
     work.run(SQL["touched_days"], number=work.number)
     broken = 0
-    for source, day, landed, events, rejected, duplicates in work.fetch(SQL["figures_by_day"]):
+    for source, day, landed, events, rejected, *gave_way in work.fetch(SQL["figures_by_day"]):
         broken += landed != events + rejected
         figures = work.facts.days.setdefault(day, {})
         figures[f"{source} landed rows"] = landed
         figures[f"{source} events"] = events
         figures[f"{source} rejected rows"] = rejected
-        figures[f"{source} duplicates"] = duplicates
+        figures |= {
+            f"{source} {name}": count
+            for name, count in zip(GAVE_WAY, gave_way, strict=True)
+            if count or source in mirrors or name == "duplicates"
+        }
     work.measure(**_totals(work.facts.days))
     work.facts.invariants["landed rows are events or rejected rows"] = broken
     ((doubled, lost),) = work.fetch(SQL["times_stored"])
@@ -264,7 +272,7 @@ def _measure(work: Work) -> None:
 
 def _totals(days: Mapping[date | None, Mapping[str, int]]) -> dict[str, int]:
     """The figures of all days and sources together."""
-    totals = {"landed_rows": 0, "rejected_rows": 0, "duplicates": 0}
+    totals = dict.fromkeys(("landed_rows", "rejected_rows", *GAVE_WAY), 0)
     for figures in days.values():
         for name, value in figures.items():
             _, _, what = name.partition(" ")

@@ -13,15 +13,22 @@ create temporary table scope (source text, place text, first_day date, final_day
 insert into scope (source, place, first_day, final_day) values (:source, :place, :first_day, :final_day)
 
 -- name: replaced_events
--- The events whose rows are read again or lie there no more. A row without a readable day goes with its file.
+-- The events, and the deletions of events, whose rows are read again or lie there no more. A row without a readable day
+-- goes with its file.
 create temporary table replaced as
 select e.event_id
 from cdp.customer_events as e
 join scope as s on s.source = e.landed_from and s.place = e.place
 where e.arrived_on between s.first_day and s.final_day
+union all
+select d.event_id
+from cdp.rejected_events as d
+join scope as s on s.source = d.landed_from and s.place = d.place
+where d.reason = 'deleted' and d.arrived_on between s.first_day and s.final_day
 
 -- name: related
--- What the warehouse already holds of the ids at hand, outside the rows that are replaced.
+-- What the warehouse already holds of the ids at hand, outside the rows that are replaced. A rejected row that has an
+-- event_id is right in itself and gave way to another one, or deletes its event.
 create temporary table related as
 with ids as (
     select l.event_id from landed as l where l.reason is null
@@ -29,15 +36,15 @@ with ids as (
     select r.event_id from replaced as r
 ),
 held as (
-    select 'event' as origin, e.event_id, e.arrived_on, e.landed_from, e.place, e.place_row, e.source_id,
-        e.source_event_id, e.type, e.version, e.event_time, e.payload
+    select e.event_id, e.arrived_on, e.mirrored_at, false as is_deleted, e.landed_from, e.place, e.place_row,
+        e.source_id, e.source_event_id, e.type, e.version, e.event_time, e.payload
     from cdp.customer_events as e
     where e.event_id in (select i.event_id from ids as i)
     union all
-    select 'duplicate' as origin, d.event_id, d.arrived_on, d.landed_from, d.place, d.place_row, d.source_id,
-        d.source_event_id, d.type, d.version, d.event_time, d.payload
+    select d.event_id, d.arrived_on, d.mirrored_at, coalesce(d.is_deleted, false) as is_deleted, d.landed_from,
+        d.place, d.place_row, d.source_id, d.source_event_id, d.type, d.version, d.event_time, d.payload
     from cdp.rejected_events as d
-    where d.reason = 'duplicate' and d.event_id in (select i.event_id from ids as i)
+    where d.event_id in (select i.event_id from ids as i)
 )
 select h.*
 from held as h
@@ -51,7 +58,7 @@ where not exists (
 create temporary table contested as
 select c.event_id
 from (
-    select l.event_id, 1 as candidates from landed as l where l.reason is null
+    select l.event_id, case when l.is_deleted then 2 else 1 end as candidates from landed as l where l.reason is null
     union all
     select r.event_id, 1 as candidates from related as r
     union all
@@ -61,29 +68,41 @@ group by c.event_id
 having sum(c.candidates) > 1
 
 -- name: contest
--- One event per event_id, whatever the order of processing: the least (arrived_on, source, place) wins.
+-- One event per event_id, whatever the order of processing. Rows of mirrors come before others, and of these the
+-- greatest (mirrored_at, place, row) wins; without any, the least (arrived_on, source, place, row).
 create temporary table contest as
 select c.*, row_number() over (
-    partition by c.event_id order by c.arrived_on, c.landed_from, c.place, c.place_row
+    partition by c.event_id
+    order by c.mirrored_at desc nulls last,
+        case when c.mirrored_at is not null then c.place end desc,
+        case when c.mirrored_at is not null then c.place_row end desc,
+        c.arrived_on, c.landed_from, c.place, c.place_row
 ) as rank
 from (
-    select l.event_id, l.arrived_on, l.landed_from, l.place, l.place_row, l.source_id, l.source_event_id, l.type,
-        l.version, l.event_time, l.payload
+    select l.event_id, l.arrived_on, l.mirrored_at, l.is_deleted, l.landed_from, l.place, l.place_row, l.source_id,
+        l.source_event_id, l.type, l.version, l.event_time, l.payload
     from landed as l
     where l.reason is null and l.event_id in (select i.event_id from contested as i)
     union all
-    select r.event_id, r.arrived_on, r.landed_from, r.place, r.place_row, r.source_id, r.source_event_id, r.type,
-        r.version, r.event_time, r.payload
+    select r.event_id, r.arrived_on, r.mirrored_at, r.is_deleted, r.landed_from, r.place, r.place_row, r.source_id,
+        r.source_event_id, r.type, r.version, r.event_time, r.payload
     from related as r
     where r.event_id in (select i.event_id from contested as i)
 ) as c
+
+-- name: winners
+-- The first row of each contested id, and what the others of that id are called beside it.
+create temporary table winners as
+select c.event_id, c.is_deleted, case when c.mirrored_at is null then 'duplicate' else 'superseded' end as reason
+from contest as c
+where c.rank = 1
 
 -- name: unchanged
 -- Events that stay as they are, so that nothing downstream is done again for them; one that stands twice is written anew.
 create temporary table unchanged as
 select e.event_id
 from cdp.customer_events as e
-join contest as c on c.event_id = e.event_id and c.rank = 1
+join contest as c on c.event_id = e.event_id and c.rank = 1 and not c.is_deleted
 where e.event_id in (select i.event_id from contested as i)
     and e.arrived_on = c.arrived_on and e.landed_from = c.landed_from and e.type = c.type and e.version = c.version and e.event_time = c.event_time
     and e.source_id = c.source_id and e.source_event_id = c.source_event_id
@@ -92,11 +111,12 @@ group by e.event_id
 having count(*) = 1
 
 -- name: move_places
--- An unchanged event whose row stands elsewhere now: in another line, or in a file of another name.
+-- An unchanged event whose row stands elsewhere now: in another line, in a file of another name, at another time.
 update cdp.customer_events as e
-set place = c.place, place_row = c.place_row
+set place = c.place, place_row = c.place_row, mirrored_at = c.mirrored_at
 from contest as c
-where c.event_id = e.event_id and c.rank = 1 and (c.place <> e.place or c.place_row <> e.place_row)
+where c.event_id = e.event_id and c.rank = 1
+    and (c.place <> e.place or c.place_row <> e.place_row or c.mirrored_at is distinct from e.mirrored_at)
     and e.event_id in (select u.event_id from unchanged as u)
 
 -- name: landed_counts
@@ -124,22 +144,22 @@ where e.event_id in (select i.event_id from contested as i)
 -- name: add_uncontested
 insert into cdp.customer_events (
     event_id, source_id, source_event_id, type, version, event_time, arrived_on, payload, landed_from, place, place_row,
-    landed_in
+    landed_in, mirrored_at
 )
 select l.event_id, l.source_id, l.source_event_id, l.type, l.version, l.event_time, l.arrived_on, l.payload,
-    l.landed_from, l.place, l.place_row, :number
+    l.landed_from, l.place, l.place_row, :number, l.mirrored_at
 from landed as l
 where l.reason is null and l.event_id not in (select i.event_id from contested as i)
 
 -- name: add_winners
 insert into cdp.customer_events (
     event_id, source_id, source_event_id, type, version, event_time, arrived_on, payload, landed_from, place, place_row,
-    landed_in
+    landed_in, mirrored_at
 )
 select c.event_id, c.source_id, c.source_event_id, c.type, c.version, c.event_time, c.arrived_on, c.payload,
-    c.landed_from, c.place, c.place_row, :number
+    c.landed_from, c.place, c.place_row, :number, c.mirrored_at
 from contest as c
-where c.rank = 1 and c.event_id not in (select u.event_id from unchanged as u)
+where c.rank = 1 and not c.is_deleted and c.event_id not in (select u.event_id from unchanged as u)
 
 -- name: remove_rejected
 delete from cdp.rejected_events as d
@@ -147,23 +167,25 @@ using scope as s
 where s.source = d.landed_from and s.place = d.place
     and (d.arrived_on is null or d.arrived_on between s.first_day and s.final_day)
 
--- name: remove_contested_duplicates
-delete from cdp.rejected_events as d
-where d.reason = 'duplicate' and d.event_id in (select i.event_id from contested as i)
+-- name: remove_contested_rows
+delete from cdp.rejected_events as d where d.event_id in (select i.event_id from contested as i)
 
--- name: add_duplicates
+-- name: add_contested_rows
 insert into cdp.rejected_events (
     arrived_on, source_id, location, reason, event_id, raw, landed_from, place, place_row, source_event_id, type,
-    version, event_time, payload
+    version, event_time, payload, mirrored_at, is_deleted
 )
-select c.arrived_on, c.source_id, c.place || ':' || cast(c.place_row as text), 'duplicate', c.event_id,
+select c.arrived_on, c.source_id, c.place || ':' || cast(c.place_row as text),
+    case when c.rank = 1 then 'deleted' else w.reason end, c.event_id,
     cast(cdp_object(
         'id', c.source_event_id, 'type', c.type, 'version', c.version, 'time', cast(c.event_time as text),
         'payload', c.payload
     ) as text),
-    c.landed_from, c.place, c.place_row, c.source_event_id, c.type, c.version, c.event_time, c.payload
+    c.landed_from, c.place, c.place_row, c.source_event_id, c.type, c.version, c.event_time, c.payload, c.mirrored_at,
+    c.is_deleted
 from contest as c
-where c.rank > 1
+join winners as w on w.event_id = c.event_id
+where c.rank > 1 or c.is_deleted
 
 -- name: add_rejected
 insert into cdp.rejected_events (arrived_on, source_id, location, reason, raw, landed_from, place, place_row)
@@ -226,35 +248,40 @@ from (
 -- Landed rows are events or rejected rows: by source and day of arrival, of the days touched.
 with touched as (select t.arrived_on from touched_days as t),
 figures as (
-    select r.source, r.arrived_on, r.landed_rows, 0 as events, 0 as rejected, 0 as duplicates
+    select r.source, r.arrived_on, r.landed_rows, 0 as events, 0 as rejected, 0 as duplicates, 0 as superseded,
+        0 as deleted
     from cdp.landed_rows as r
     where r.arrived_on in (select t.arrived_on from touched as t) or r.arrived_on is null
     union all
-    select e.landed_from, e.arrived_on, 0, count(*), 0, 0
+    select e.landed_from, e.arrived_on, 0, count(*), 0, 0, 0, 0
     from cdp.customer_events as e
     where e.arrived_on in (select t.arrived_on from touched as t)
     group by e.landed_from, e.arrived_on
     union all
-    select d.landed_from, d.arrived_on, 0, 0, count(*), count(*) filter (where d.reason = 'duplicate')
+    select d.landed_from, d.arrived_on, 0, 0, count(*), count(*) filter (where d.reason = 'duplicate'),
+        count(*) filter (where d.reason = 'superseded'), count(*) filter (where d.reason = 'deleted')
     from cdp.rejected_events as d
     where d.arrived_on in (select t.arrived_on from touched as t) or d.arrived_on is null
     group by d.landed_from, d.arrived_on
 )
 select f.source, f.arrived_on, cast(sum(f.landed_rows) as bigint) as landed_rows, cast(sum(f.events) as bigint) as events,
-    cast(sum(f.rejected) as bigint) as rejected, cast(sum(f.duplicates) as bigint) as duplicates
+    cast(sum(f.rejected) as bigint) as rejected, cast(sum(f.duplicates) as bigint) as duplicates,
+    cast(sum(f.superseded) as bigint) as superseded, cast(sum(f.deleted) as bigint) as deleted
 from figures as f
 group by f.source, f.arrived_on
 order by f.source, f.arrived_on
 
 -- name: times_stored
--- Of the ids at hand: how many are stored more than once, and how many that landed are not stored at all.
-select count(*) filter (where s.times > 1) as doubled, count(*) filter (where s.times = 0) as lost
+-- Of the ids at hand: how many are stored more than once (or once, and the winning row deletes them), and how many that
+-- landed are not stored at all.
+select count(*) filter (where s.times > s.wanted) as doubled, count(*) filter (where s.times < s.wanted) as lost
 from (
-    select w.event_id, count(e.event_id) as times
+    select w.event_id, count(e.event_id) as times, min(case when n.is_deleted then 0 else 1 end) as wanted
     from (
         select l.event_id from landed as l where l.reason is null union select c.event_id from contest as c
     ) as w
     left join cdp.customer_events as e on e.event_id = w.event_id
+    left join winners as n on n.event_id = w.event_id
     group by w.event_id
 ) as s
 

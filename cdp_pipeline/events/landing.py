@@ -2,7 +2,8 @@
 
 A file is known by source and path. It is read again when its size or modification time and its content differ from what
 was read, or when the source's definition has changed since. A file that lies there no more takes nothing away, until
-its day is asked for by name.
+its day is asked for by name; nor does a day that a table has no more, for old rows are often purged. Only of a mirror's
+table the day is then read as empty: its rows were updated, and stand under the day of that.
 """
 
 from collections.abc import Iterator
@@ -60,7 +61,7 @@ class Plan:
     """What a landing reads, and what it noticed.
 
     Attributes:
-        readings: by day of arrival; those of several days last.
+        readings: by day of arrival; those of several days after them, and the days of mirrors' tables last.
         vanished: places that were landed and lie there no more, those of sources that are declared no more included.
         waiting: files of days that have not come yet.
     """
@@ -111,12 +112,26 @@ def plan_landing(connection: Connection, project: Project, run: Run, days: Days 
         source = project.sources.get(name)
         here = set() if source is None else _plan_source(connection, project, run, days, source, places, plan)
         for place, was in places.items():
-            if place not in here:
+            if place in here:
+                continue
+            emptied = days is None and _is_emptied(source, place, here)
+            if not emptied:
                 plan.vanished.append(place)
-                if days is not None and (was.day is None or was.day in days):
-                    plan.readings.append(Reading(name, place, was.day, gone=True))
-    plan.readings.sort(key=lambda reading: (reading.day or date.max, reading.source, reading.place))
+            if emptied or (days is not None and (was.day is None or was.day in days)):
+                plan.readings.append(Reading(name, place, was.day, gone=True))
+    mirrored = {name for name, source in project.sources.items() if source.table is not None and source.is_mirror}
+    plan.readings.sort(
+        # A mirror's table in one transaction: a row that moved from day to day is read in both, and never missed.
+        key=lambda reading: (reading.source in mirrored, reading.day or date.max, reading.source, reading.place)
+    )
     return plan
+
+
+def _is_emptied(source: Source | None, place: str, here: set[str]) -> bool:
+    """Whether a day that a table has no more holds nothing; a table without any row looks like a load that failed."""
+    if source is None or source.table is None or not source.is_mirror:
+        return False
+    return bool(here) and place.startswith(f"{source.table}/")
 
 
 def _plan_source(

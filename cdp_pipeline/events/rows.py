@@ -24,10 +24,12 @@ from cdp_pipeline.warehouse.base import Connection, type_class
 SQL = Statements(__package__, "rows.sql")
 OWN_COLUMNS = ("cdp_place_row", "cdp_read_problem", "cdp_broken", "cdp_line")
 DEFAULT_VERSION = "1-0-0"
+TRUE_WORDS = ("true", "t", "yes", "y", "1")
+TRUTHS = ("boolean", "text", "number", "json")  # the classes of values that can say yes or no
 
 _ROW = exp.column("cdp_row", table="f")
 _TYPES = {"arrived_on": "date", "event_time": "timestamptz", "payload": "jsonb", "passes": "boolean",
-          "holds_nul": "boolean"}  # fmt: skip
+          "holds_nul": "boolean", "mirrored_at": "timestamptz", "is_deleted": "boolean"}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,9 @@ def shape_of(batch: pa.Table) -> Shape:
 
 def source_definition(source: Source) -> str:
     """A hash of all that decides what the source's rows become."""
-    text = json.dumps(source.model_dump(mode="json"), sort_keys=True)
+    # A source that appends is what it was before there were mirrors: its files need not be read again for that.
+    of_mirrors = set() if source.is_mirror else {"mode", "deleted"}
+    text = json.dumps(source.model_dump(mode="json", exclude=of_mirrors), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -164,6 +168,10 @@ def land_statement(connection: Connection, source: Source, shape: Shape, *, miss
     trees["event_time"] = typed.as_time(trees["event_time"])
     if source.arrived_at is not None:
         trees["arrived_on"] = exp.cast(typed.as_time(trees["arrived_on"]), "date")
+        if source.is_mirror:
+            trees["mirrored_at"] = typed.as_time(trees["mirrored_at"])
+    if source.deleted is not None:
+        trees["is_deleted"] = _is_deleted(source, trees["is_deleted"], typed)
     looked_at = shape.lines or source.event.payload is None  # as it was read, and of a whole row column by column
     trees["holds_nul"] = exp.false() if looked_at else typed.holds_nul(trees["payload"])
     trees["payload"] = typed.as_payload(trees["payload"])
@@ -194,8 +202,12 @@ def _bound_trees(source: Source, shape: Shape, missing: bool) -> dict[str, exp.E
             raise InputError(f"sources.{source.name}.{path}: {error}") from error
 
     day = exp.cast(exp.Placeholder(this="day"), "date")
+    arrived = None if source.arrived_at is None else bound("arrived_at", source.arrived_at)
+    start_of_day = exp.cast(exp.Placeholder(this="day") if source.is_mirror else exp.null(), "timestamptz")
     return {
-        "arrived_on": day if source.arrived_at is None else bound("arrived_at", source.arrived_at),
+        "arrived_on": day if arrived is None else arrived,
+        "mirrored_at": arrived.copy() if arrived is not None and source.is_mirror else start_of_day,
+        "is_deleted": exp.false() if source.deleted is None else bound("deleted", source.deleted),
         "source_id": exp.null() if event.source is None else bound("event.source", event.source),
         "source_event_id": _id(event.id, shape, bound),
         "type": bound("event.type", event.type),
@@ -215,6 +227,26 @@ def _id(text: str | None, shape: Shape, bound: Callable[[str, str], exp.Expr]) -
             this=exp.DPipe(this=exp.Placeholder(this="place"), expression=exp.Literal.string(":")), expression=row
         )
     return bound("event.id", text)
+
+
+def _is_deleted(source: Source, tree: exp.Expr, typed: "_Typed") -> exp.Expr:
+    kind = typed.type_of(tree)
+    if kind not in TRUTHS:
+        raise InputError(
+            f"sources.{source.name}.deleted: `{source.deleted}` gives {kind}. Write a condition, such as "
+            "`status = 'deleted'`, or what holds true and false, or 1 and 0."
+        )
+    return is_true(tree, kind)
+
+
+def is_true(tree: exp.Expr, kind: str) -> exp.Expr:
+    """Whether a value of a class in `TRUTHS` says yes; NULL and words that nobody knows do not."""
+    if kind == "boolean":
+        return exp.func("coalesce", tree, exp.false())
+    forms = {"number": "cdp_number_text", "json": "cdp_text"}
+    text = exp.func(forms[kind], tree) if kind in forms else exp.cast(tree, "text")
+    said = exp.func("lower", exp.func("trim", text)).isin(*TRUE_WORDS)
+    return exp.func("coalesce", said, exp.false())
 
 
 def _raw(shape: Shape) -> exp.Expr:
@@ -241,7 +273,7 @@ def _on_g(tree: exp.Expr) -> exp.Expr:
 def _forgiving(tree: exp.Expr, type_: str) -> exp.Expr:
     """The tree, of this type, or NULL where it is an error for a row; only where it can be one."""
     casts = any(
-        node.to.this is not exp.DType.TEXT and not isinstance(node.this, exp.Placeholder)
+        node.to.this is not exp.DType.TEXT and not isinstance(node.this, exp.Placeholder | exp.Null)
         for node in tree.find_all(exp.Cast)
     )
     calls = any(node.name.lower() in ("cdp_whole", "cdp_divide") for node in tree.find_all(exp.Anonymous))

@@ -1,7 +1,8 @@
 -- name: make_landed
 create temporary table landed (
     landed_from text, place text, place_row bigint, arrived_on date, source_id text, source_event_id text, type text,
-    version text, event_time timestamptz, payload jsonb, reason text, raw text, event_id uuid
+    version text, event_time timestamptz, payload jsonb, reason text, raw text, event_id uuid, mirrored_at timestamptz,
+    is_deleted boolean
 )
 
 -- name: land_batch
@@ -14,7 +15,8 @@ select
     case when r.reason is null then r.payload end,
     r.reason,
     case when r.reason is not null then :raw end,
-    case when r.reason is null then cdp_hash('event', r.source_id, r.source_event_id) end
+    case when r.reason is null then cdp_hash('event', r.source_id, r.source_event_id) end,
+    r.mirrored_at, r.is_deleted
 from (
     select v.*, case
         when v.problem is not null then v.problem
@@ -24,6 +26,7 @@ from (
         when v.source_event_id is null or v.source_event_id = '' then 'invalid: no id'
         when v.source_id is null then 'invalid: no readable source'
         when position(chr(31) in v.source_id || v.source_event_id) > 0 then 'invalid: the id holds U+001F'
+        when v.is_deleted then null  -- it need not say more than which event it deletes, and when
         when v.type is null or v.type = '' then 'invalid: no type'
         when v.version is null then 'invalid: no readable version'
         when v.event_time is null then 'invalid: no readable time'
@@ -39,6 +42,8 @@ from (
             f.cdp_problem as problem,
             f.cdp_broken as cdp_broken,
             :arrived_on as arrived_on,
+            :mirrored_at as mirrored_at,
+            coalesce(:is_deleted, false) as is_deleted,
             :passes as passes,
             case when :source_id = '' then :landed_from else :source_id end as source_id,
             :source_event_id as source_event_id,

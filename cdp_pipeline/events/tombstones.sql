@@ -58,7 +58,7 @@ where m.mark not in (select t.mark from cdp.tombstones as t where t.marks = 'eve
 -- Rows that lost against an erased event, or were replaced by it.
 update cdp.rejected_events as d
 set reason = 'erased', event_id = null, raw = null, source_event_id = null, type = null, version = null,
-    event_time = null, payload = null
+    event_time = null, payload = null, mirrored_at = null, is_deleted = null
 where d.event_id in (select x.event_id from erased as x)
 
 -- name: reject_erased

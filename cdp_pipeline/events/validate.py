@@ -18,7 +18,7 @@ from cdp_pipeline.errors import InputError, ProjectError, SqlError, WarehouseErr
 from cdp_pipeline.events.culprit import first_line
 from cdp_pipeline.events.files import csv_header, file_format, find_files
 from cdp_pipeline.events.parquet import parquet_columns
-from cdp_pipeline.events.rows import Shape, bind, shape_of
+from cdp_pipeline.events.rows import TRUTHS, Shape, bind, shape_of
 from cdp_pipeline.events.stitching_rules import bind_event
 from cdp_pipeline.sql.expressions import parse_expression
 from cdp_pipeline.sql.statements import from_tree
@@ -27,7 +27,9 @@ from cdp_pipeline.warehouse.scratch import scratch_connection
 
 _IDENTIFIERS = ("text", "json", "number", "uuid", "boolean", "array")
 _NEVER = {"value": "An identifier is a text, a number, a uuid, a boolean, JSON, or an array of them: cast it to text.",
-          "where": "Compare it: `payload->>'status' = 'active'`."}  # fmt: skip
+          "where": "Compare it: `payload->>'status' = 'active'`.",
+          "deleted": "Write a condition: `status = 'deleted'`, or what holds true and false, or 1 and 0."}  # fmt: skip
+_ACCEPTED = {"where": ("boolean",), "deleted": TRUTHS}
 
 
 def validate(project: Project) -> list[ProjectError]:
@@ -108,7 +110,7 @@ class _Check:
         tree = bind(text, shape, as_json=field == "event.payload", missing=False)
         line = exp.alias_(exp.cast(exp.null(), "jsonb"), "cdp_row")
         source = exp.select("a.*", line).from_("landing_batch as a").subquery("f")
-        self._typed(tree, source, field, ("boolean",) if field == "where" else None)
+        self._typed(tree, source, field, _ACCEPTED.get(field))
 
     def _typed(self, tree: exp.Expr, source: exp.Expr, field: str, accepted: tuple[str, ...] | None) -> None:
         self._regexes(tree)
@@ -116,7 +118,7 @@ class _Check:
         kind = "uuid" if name.lower() == "uuid" else type_class(name, self._connection.dialect)
         if accepted is not None and kind not in accepted:
             shown = kind if kind in ("text", "json", "number") else name.lower()
-            wanted = "a condition is true or false" if field == "where" else "that is no identifier"
+            wanted = "that is no identifier" if field == "value" else "a condition is true or false"
             raise SqlError(f"It gives {shown}, and {wanted}.", _NEVER[field])
         self._connection.fetch(from_tree("validate.tried", exp.select(tree.copy()).from_(source)))
 
@@ -139,7 +141,7 @@ class _Check:
 
 
 def _expressions(source: Source) -> list[tuple[str, str]]:
-    found = [(name, getattr(source, name)) for name in ("where", "arrived_at")]
+    found = [(name, getattr(source, name)) for name in ("where", "arrived_at", "deleted")]
     found += [(f"event.{name}", getattr(source.event, name)) for name in type(source.event).model_fields]
     return [(path, text) for path, text in found if text is not None and (path, text.strip()) != ("event.id", "none")]
 

@@ -17,12 +17,11 @@ from sqlglot import exp
 from cdp_pipeline.config.model import Entity, IdentityMap, Project
 from cdp_pipeline.errors import InputError, ProjectError
 from cdp_pipeline.events.identifier_values import list_values, whole_numbers
-from cdp_pipeline.events.rows import column_named
+from cdp_pipeline.events.rows import column_named, is_true
 from cdp_pipeline.sql.statements import Statement, from_tree
 from cdp_pipeline.warehouse.base import Connection, type_class
 
 READABLE_DAYS = (date(1, 1, 1), date(9999, 1, 1))
-TRUE_WORDS = ("true", "t", "yes", "y", "1")
 _PLACES_PER_COLUMN = 100_000
 _TEXTS = {
     "updated_at": (("time", "text"), "a time, or a text in ISO 8601"),
@@ -221,11 +220,7 @@ def _is_deleted(map_table: MapTable) -> exp.Expr:
     if map_table.deleted is None:
         return exp.false()
     name, value_class = map_table.deleted
-    if value_class == "boolean":
-        return exp.func("coalesce", _column(name), exp.false())
-    text = exp.func("cdp_number_text", _column(name)) if value_class == "number" else exp.cast(_column(name), "text")
-    said = exp.func("lower", exp.func("trim", text)).isin(*TRUE_WORDS)
-    return exp.func("coalesce", said, exp.false())
+    return is_true(_column(name), value_class)
 
 
 def value_statements(map_table: MapTable, entity: Entity) -> Iterator[Statement]:

@@ -97,7 +97,7 @@ where d.raw is not null
 -- name: erase_rows
 update cdp.rejected_events as d
 set reason = 'erased', event_id = null, raw = null, source_event_id = null, type = null, version = null,
-    event_time = null, payload = null
+    event_time = null, payload = null, mirrored_at = null, is_deleted = null
 from erased_rows as x
 where x.landed_from = d.landed_from and x.place = d.place and x.place_row = d.place_row
 

@@ -15,7 +15,7 @@ SQL = Statements(__package__, "summary.sql")
 
 @dataclass(frozen=True)
 class LandedDay:
-    """What landed from a source on a day: `landed = events + rejected`; duplicates are rejected rows too."""
+    """What landed from a source on a day: `landed = events + rejected`; what follows are rejected rows too."""
 
     source: str
     day: date | None
@@ -23,6 +23,8 @@ class LandedDay:
     events: int
     rejected: int
     duplicates: int
+    superseded: int
+    deleted: int
 
     @property
     def adds_up(self) -> bool:

@@ -2,14 +2,19 @@
 -- Landed rows are events or rejected rows: by source and day of arrival.
 select f.source, f.arrived_on, cast(sum(f.landed_rows) as bigint) as landed_rows,
     cast(sum(f.events) as bigint) as events, cast(sum(f.rejected) as bigint) as rejected,
-    cast(sum(f.duplicates) as bigint) as duplicates
+    cast(sum(f.duplicates) as bigint) as duplicates, cast(sum(f.superseded) as bigint) as superseded,
+    cast(sum(f.deleted) as bigint) as deleted
 from (
-    select r.source, r.arrived_on, r.landed_rows, 0 as events, 0 as rejected, 0 as duplicates
+    select r.source, r.arrived_on, r.landed_rows, 0 as events, 0 as rejected, 0 as duplicates, 0 as superseded,
+        0 as deleted
     from cdp.landed_rows as r
     union all
-    select e.landed_from, e.arrived_on, 0, count(*), 0, 0 from cdp.customer_events as e group by e.landed_from, e.arrived_on
+    select e.landed_from, e.arrived_on, 0, count(*), 0, 0, 0, 0
+    from cdp.customer_events as e
+    group by e.landed_from, e.arrived_on
     union all
-    select d.landed_from, d.arrived_on, 0, 0, count(*), count(*) filter (where d.reason = 'duplicate')
+    select d.landed_from, d.arrived_on, 0, 0, count(*), count(*) filter (where d.reason = 'duplicate'),
+        count(*) filter (where d.reason = 'superseded'), count(*) filter (where d.reason = 'deleted')
     from cdp.rejected_events as d
     group by d.landed_from, d.arrived_on
 ) as f

@@ -95,7 +95,7 @@ def _checks_of_events(project: Project) -> Iterator[HealthCheck]:
         kind=None,
         check="rejected_share",
         maximum=project.checks.max_rejected_share,
-        meaning="Share of the landed rows that were rejected, duplicates apart.",
+        meaning="Share of the landed rows that were rejected as invalid.",
     )
     yield HealthCheck(
         asset=_EVENTS,
@@ -137,9 +137,9 @@ def _shown(entity: Entity) -> list[Attribute]:
 
 
 def _values_of_events(connection: Connection, project: Project) -> _Values:
-    ((events, rejected, duplicates),) = connection.fetch(SQL["landed"].bind({"cdp": project.schema_name}))
+    ((events, rejected, invalid, duplicates),) = connection.fetch(SQL["landed"].bind({"cdp": project.schema_name}))
     landed = events + rejected
-    yield (_EVENTS, "rejected_share"), _share(rejected - duplicates, landed)
+    yield (_EVENTS, "rejected_share"), _share(invalid, landed)
     yield (_EVENTS, "duplicate_share"), _share(duplicates, landed)
 
 

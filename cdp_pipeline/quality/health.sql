@@ -1,8 +1,9 @@
 -- name: landed
--- What became of the landed rows: events, rows that are no event, and among these the duplicates.
+-- What became of the landed rows: events, rows that are no event, and among these the invalid and the duplicates.
 select
     (select count(*) from cdp.customer_events as e) as events,
     count(*) as rejected,
+    count(*) filter (where r.reason like 'invalid%') as invalid,
     count(*) filter (where r.reason = 'duplicate') as duplicates
 from cdp.rejected_events as r
 

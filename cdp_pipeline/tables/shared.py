@@ -22,24 +22,27 @@ CUSTOMER_EVENTS = Table(
         +place text: the file or table that holds its row
         +place_row bigint: its row there, from 1
         +landed_in bigint: the number of the landing that brought it
+        +mirrored_at timestamptz: of a mirror, when its row arrived; NULL of a source that appends
 """)
 REJECTED_EVENTS = Table(
     CDP, "rejected_events", "a landed row that is no event", indexes=("event_id", "place", "arrived_on")
 ).having("""
         arrived_on date: the day on which it landed; NULL when the row does not say a readable one
-        source_id text: the source of the project file, or what a duplicate calls its source
+        source_id text: the source of the project file, or what a row with an event_id calls its source
         location text: file (or table) and row
-        reason text: why it is no event: invalid…, duplicate
-        event_id uuid: the event that it duplicates
+        reason text: why it is no event: invalid…, duplicate, superseded, deleted
+        event_id uuid: the event that it repeats, gave way to, or deletes
         raw text: the row as it landed
         +landed_from text: the source of the project file that brought it
         +place text: the file or table that holds its row
         +place_row bigint: its row there, from 1
-        +source_event_id text: of a duplicate, so that it can take over
-        +type text: of a duplicate
-        +version text: of a duplicate
-        +event_time timestamptz: of a duplicate
-        +payload jsonb: of a duplicate
+        +source_event_id text: of a row with an event_id, so that it can take over
+        +type text: the same
+        +version text: the same
+        +event_time timestamptz: the same
+        +payload jsonb: the same
+        +mirrored_at timestamptz: of a row of a mirror, when it arrived
+        +is_deleted boolean: whether it says that its event is deleted; NULL counts as false
 """)
 RUNS = Table(CDP, "runs", "a run").having("""
         run text: the run's id in Dagster

@@ -256,11 +256,15 @@ def show_run(report: "RunReport", as_json: bool) -> None:
 
 def _show_landed(out: Console, report: "RunReport") -> None:
     table = _table("Landed rows are events or rejected rows")
-    for name in ("source", "days", "landed", "events", "rejected", "of these duplicates", "adds up"):
-        table.add_column(name, justify="left" if name in ("source", "adds up") else "right")
+    # Only a mirror has rows that a later one replaced, or that delete.
+    mirrored = [name for name in ("superseded", "deleted") if any(getattr(day, name) for day in report.landed)]
+    counted = ("landed", "events", "rejected", "duplicates", *mirrored)
+    for name in ("source", "days", *counted, "adds up"):
+        shown = "of these duplicates" if name == "duplicates" else name
+        table.add_column(shown, justify="left" if name in ("source", "adds up") else "right")
     for source in sorted({landed.source for landed in report.landed}):
         days = [landed for landed in report.landed if landed.source == source]
-        sums = [sum(getattr(day, name) for day in days) for name in ("landed", "events", "rejected", "duplicates")]
+        sums = [sum(getattr(day, name) for day in days) for name in counted]
         verdict = "every day" if all(day.adds_up for day in days) else "NO"
         table.add_row(source, str(len(days)), *(f"{number:,}" for number in sums), verdict)
     out.print(table)

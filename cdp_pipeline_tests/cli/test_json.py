@@ -55,6 +55,7 @@ def test_a_run(cdp: Command, fresh: Project) -> None:
     assert told["success"] is True
     assert (told["failures"], told["failed_checks"], told["notes"]) == ({}, [], [])
     first = {"source": "web", "day": "2026-01-01", "landed": 3, "events": 3, "rejected": 0, "duplicates": 0}
+    first |= {"superseded": 0, "deleted": 0}
     assert told["landed"][0] == first
     assert told["reasons"] == [["web", "duplicate", 1], ["web", "invalid: no readable time", 1]]
     (customers,) = told["kinds"]

@@ -6,14 +6,11 @@ import pytest
 
 from cdp_pipeline_tests.config.projects import SHOP, mistakes, replaced
 
-CRM = "    table: raw.contacts\n"
 IDENTIFIER = "- {type: crm_id"
 ENTITY = "  customer:\n"
 ATTRIBUTE = "- {id: revenue, "
 
 LATER = {
-    "sources.crm.mode": (CRM, f"{CRM}    mode: append\n"),
-    "sources.crm.deleted": (CRM, f"{CRM}    deleted: is_deleted\n"),
     "entities.customer.identifiers[0].store": (IDENTIFIER, f"{IDENTIFIER}, store: hashed"),
     "entities.customer.row_helpers": (ENTITY, f"{ENTITY}    row_helpers:\n"),
     "entities.customer.context": (ENTITY, f"{ENTITY}    context: [{{key: a}}]\n"),

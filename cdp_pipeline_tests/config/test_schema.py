@@ -21,12 +21,14 @@ RIGHT = {
     "a list in files": SHOP.replace(ATTRIBUTES, "    attributes: {files: 'attributes/*.yaml'}\n"),
     "renamed schemas": replaced("  customer:\n", "  customer:\n    schema: people\n") + "schema: shared\n",
     "a star": replaced("events: login", "events: '*'"),
+    "a mirror": replaced("    arrived_at:", "    mode: mirror\n    deleted: is_deleted\n    arrived_at:"),
     **identity.RIGHT,
 }
 WRONG = {
     "the models' spelling": replaced("name: shop\n", "name: shop\nschema_name: shared\n"),
     "a name that only the loader gives": replaced("    arrived_at:", "    name: crm\n    arrived_at:"),
-    "a key that comes later": replaced("    arrived_at:", "    mode: mirror\n    arrived_at:"),
+    "a key that comes later": replaced("name: shop\n", "name: shop\nautomation: {replay: off}\n"),
+    "an unknown mode": replaced("    arrived_at:", "    mode: latest\n    arrived_at:"),
     "a number for a text": replaced("id: message_id", "id: 5"),
     "an odd name": replaced("id: revenue", "id: totalRevenue"),
     "an odd kind": replaced("  customer:\n", "  Customer:\n"),

@@ -79,6 +79,15 @@ def test_a_condition_of_a_source_that_holds_is_none(tmp_path: Path) -> None:
     assert not mistakes(tmp_path, source=", where: \"row->>'env' = 'prod' and n::integer > 1\"")
 
 
+def test_what_tells_that_a_row_is_deleted_is_tried_too(tmp_path: Path) -> None:
+    mistakes(tmp_path)
+    for deleted, wrong in (("gone", 0), ("row->'gone'", 0), ("gone::timestamptz", 1), ("type ~ '^(?!x)'", 1)):
+        text = PROJECT % (f', mode: mirror, deleted: "{deleted}"', "", GOOD_RULE)
+        (tmp_path / "project.yaml").write_text(text, encoding="utf-8")
+        found = validate(load_project(tmp_path, {}))
+        assert [error.path for error in found] == ["sources.web.deleted"] * wrong, deleted
+
+
 def test_the_columns_of_parquet_have_their_types(tmp_path: Path) -> None:
     mistakes(tmp_path)
     (tmp_path / "landing/2026-01-01/web.ndjson").unlink()

@@ -2,8 +2,9 @@
 
 A world is what lies in the landing folder now; one row of it is a landed row that is valid. One event per event_id:
 of all its rows the least by (day of arrival, source, place) is the event, whatever the order in which they came, and
-the others are its duplicates. Nothing about the choice is remembered: when the winner's day is replaced without it,
-the best of the others is simply the least now.
+the others are its duplicates. Rows of mirrors come before those: the greatest by (day of arrival, place) is the event,
+or, if it is deleted, there is none; the others are superseded. Nothing about the choice is remembered: when the
+winner's day is replaced without it, the best of the others is simply the first now.
 """
 
 import hashlib
@@ -37,7 +38,10 @@ class Identifier:
 
 @dataclass(frozen=True)
 class Row:
-    """A valid landed row. ``identifiers`` stand in the order of the rules, then of the array; repeats are allowed."""
+    """A valid landed row. ``identifiers`` stand in the order of the rules, then of the array; repeats are allowed.
+
+    ``mirrored``: whether it is of a mirror, and may be ``deleted``.
+    """
 
     source: str
     day: date
@@ -46,11 +50,18 @@ class Row:
     time: datetime
     identifiers: tuple[Identifier, ...]
     amount: Decimal = Decimal(0)
+    mirrored: bool = False
+    deleted: bool = False
 
     @property
     def precedence(self) -> tuple[date, str, tuple[str, int]]:
-        """What decides between rows of one event_id: the least wins."""
+        """What decides between rows of one event_id that were appended: the least wins."""
         return (self.day, self.source, self.place)
+
+    @property
+    def lateness(self) -> tuple[date, tuple[str, int], str]:
+        """What decides between rows of mirrors: the greatest wins."""
+        return (self.day, self.place, self.source)
 
 
 @dataclass(frozen=True)
@@ -138,13 +149,20 @@ def after(world: World, step: Step) -> World:
     return {**kept, **step.files}
 
 
-def choose_events(world: World) -> tuple[dict[str, Row], list[Row]]:
-    """Return the events by event_id, and the duplicates by precedence."""
+def choose_events(world: World) -> tuple[dict[str, Row], dict[Row, str]]:
+    """Return the events by event_id, and the rows that are none, each with the reason: of one id the best first."""
+    of_one: dict[str, list[Row]] = {}
+    for row in (row for rows in world.values() for row in rows):
+        of_one.setdefault(row.event_id, []).append(row)
     events: dict[str, Row] = {}
-    duplicates: list[Row] = []
-    for row in sorted((row for rows in world.values() for row in rows), key=lambda row: row.precedence):
-        if row.event_id in events:
-            duplicates.append(row)
+    rejected: dict[Row, str] = {}
+    for event_id, rows in of_one.items():
+        latest = sorted((row for row in rows if row.mirrored), key=lambda row: row.lateness, reverse=True)
+        earliest = sorted((row for row in rows if not row.mirrored), key=lambda row: row.precedence)
+        winner, *others = latest + earliest
+        if winner.deleted:
+            rejected[winner] = "deleted"
         else:
-            events[row.event_id] = row
-    return events, duplicates
+            events[event_id] = winner
+        rejected |= dict.fromkeys(others, "superseded" if winner.mirrored else "duplicate")
+    return events, rejected

@@ -19,7 +19,7 @@ from dataclasses import replace as changed
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import TypeAlias, TypedDict
+from typing import NotRequired, TypeAlias, TypedDict
 
 from cdp_pipeline_tests.oracle.events import Decision, Identifier, LandingFile, MapTables, Row, Step, h
 from cdp_pipeline_tests.oracle.kinds import EntityKind
@@ -27,6 +27,7 @@ from cdp_pipeline_tests.oracle.operators import FIRST_DAY, RandomDecisions, Rand
 
 CUSTOMER = EntityKind("customer", ("crm", "email", "cookie"))
 RULES = ("cookie", "device", "email", "crm")
+MIRRORS = frozenset({"contacts"})
 
 
 class PlainRow(TypedDict):
@@ -37,6 +38,7 @@ class PlainRow(TypedDict):
     ts: str
     ids: dict[str, list[str]]
     amount: float
+    deleted: NotRequired[bool]
 
 
 Content: TypeAlias = dict[date, dict[str, list[PlainRow]]]
@@ -83,7 +85,7 @@ class Shape:
         known_id: The chance that a row bears an id that its source may have used before.
         late: The chance that a row is up to four days older than its day of arrival.
         only_grows: Whether files only come and grow. With ``known_id=0`` nothing that was true is ever withdrawn.
-        sources: The sources; an id counts within its source.
+        sources: The sources; an id counts within its source. Those in ``MIRRORS`` are mirrors.
         decisions: The chance that operators decide or withdraw something before a run.
         maps: The chance that the tables of the identity maps change before a run, if the kind has any.
         kind: The kind of entity, with its limits.
@@ -135,13 +137,16 @@ class _Writer:
             "amount": rng.randrange(400) / 4,
         }
 
-    def rows(self, day: date) -> list[PlainRow]:
-        """Return at least one new row."""
-        return [self.row(day) for _ in range(self.rng.randint(1, self.shape.rows))]
+    def rows(self, source: str, day: date) -> list[PlainRow]:
+        """Return at least one new row; of a mirror some are deleted."""
+        rows = [self.row(day) for _ in range(self.rng.randint(1, self.shape.rows))]
+        return [{**row, "deleted": self.rng.random() < 0.25} for row in rows] if source in MIRRORS else rows
 
     def file_of_each(self, sources: Sequence[str], day: date) -> dict[str, list[PlainRow]]:
         """Return new rows for some of the sources, at least for one."""
-        return {source: self.rows(day) for source in self.rng.sample(sources, self.rng.randint(1, len(sources)))}
+        return {
+            source: self.rows(source, day) for source in self.rng.sample(sources, self.rng.randint(1, len(sources)))
+        }
 
     def new_days(self) -> Cut:
         """One or two days land, or files of a source that had none on that day; else a file grows."""
@@ -155,7 +160,7 @@ class _Writer:
     def grown_file(self) -> Cut:
         """A file that lies there gets more lines at its end."""
         day, source = self.rng.choice(sorted((day, source) for day in self.content for source in self.content[day]))
-        return Cut({day: {source: self.content[day][source] + self.rows(day)}})
+        return Cut({day: {source: self.content[day][source] + self.rows(source, day)}})
 
     def smaller_days(self) -> Cut:
         """An interval loses some of its lines, and files without a line."""
@@ -297,6 +302,8 @@ def to_row(day: date, source: str, line: int, row: PlainRow) -> Row:
         time=datetime.fromisoformat(row["ts"]),
         identifiers=tuple(Identifier(rule, value) for rule in RULES for value in row["ids"].get(rule, [])),
         amount=Decimal(str(row["amount"])),
+        mirrored=source in MIRRORS,
+        deleted=source in MIRRORS and row.get("deleted", False),
     )
 
 

@@ -55,7 +55,7 @@ class Observed:
 
     Attributes:
         events: The events, by event_id.
-        duplicates: The landed rows that are no event, by (day of arrival, source, place).
+        rejected: The landed rows that are no event, each with the reason; of one event_id the best first.
         event_identifiers: The events with an identifier, by event_id.
         identifiers: The identifiers in use, by identifier_id.
         links: The links, by (day of arrival, identifier_id, other_id, kind).
@@ -67,7 +67,7 @@ class Observed:
     """
 
     events: Mapping[str, Row]
-    duplicates: tuple[Row, ...]
+    rejected: Mapping[Row, str]
     event_identifiers: Mapping[str, EventIdentifiers]
     identifiers: Mapping[str, IdentifierInUse]
     links: Mapping[tuple[date, str, str, str], Link]
@@ -80,7 +80,7 @@ class Observed:
 
 def observe(inputs: Inputs, kind: EntityKind) -> Observed:
     """Work out what follows from the inputs."""
-    events, duplicates = choose_events(inputs.world)
+    events, rejected = choose_events(inputs.world)
     carriers = event_identifiers(events, kind)
     rows = rows_in_force(inputs.known, kind)
     identifiers = identifiers_in_use(events, rows, kind)
@@ -95,7 +95,7 @@ def observe(inputs: Inputs, kind: EntityKind) -> Observed:
     }
     return Observed(
         events=events,
-        duplicates=tuple(duplicates),
+        rejected=rejected,
         event_identifiers=carriers,
         identifiers=identifiers,
         links=all_links,

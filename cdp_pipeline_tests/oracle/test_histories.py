@@ -56,13 +56,28 @@ def test_histories_hold_what_they_are_for() -> None:
             before, content = content, content_after(content, cut)
             counted.update(traits(cut, before, content))
         states = simulate(to_history(cuts), CUSTOMER)
-        counted["duplicates"] += any(state.duplicates for state in states)
+        counted["duplicates"] += any(state.rejected for state in states)
         counted["duplicate that takes over"] += any(
-            later.events.get(row.event_id) == row for state, later in pairwise(states) for row in state.duplicates
+            later.events.get(row.event_id) == row for state, later in pairwise(states) for row in state.rejected
         )
     rare = {trait: times for trait, times in counted.items() if times < 5}
     assert not rare
     assert len(counted) == 14, sorted(counted)
+
+
+def test_histories_of_mirrors_hold_corrections_and_deletions() -> None:
+    counted: Counter[str] = Counter()
+    for seed in SEEDS:
+        shape = Shape(cuts=12, sources=("contacts", "web"))
+        for state, later in pairwise(simulate(to_history(random_history(random.Random(seed), shape)), CUSTOMER)):
+            gone = {row.event_id for row, why in later.rejected.items() if why == "deleted"}
+            was_gone = {row.event_id for row, why in state.rejected.items() if why == "deleted"}
+            returned = [later.events[event_id] for event_id in was_gone & later.events.keys()]
+            counted["corrected"] += any(later.rejected.get(row) == "superseded" for row in state.events.values())
+            counted["deleted"] += bool(gone & state.events.keys())
+            counted["an older row returns"] += any(row in state.rejected for row in returned)
+            counted["a newer row brings it back"] += any(row not in state.rejected for row in returned)
+    assert min(counted.values()) >= 5, counted
 
 
 def test_history_is_a_function_of_its_seed() -> None:

@@ -74,8 +74,30 @@ def test_least_row_of_an_event_wins_until_its_day_is_replaced_without_it() -> No
     history = [land(world), land({file: ()}), replace([SUNDAY], {}), land({file: (row,)})]
     states = simulate(history, CUSTOMER)
     assert [state.events["x"] for state in states] == [row, other_source, later_day, row]
-    assert states[0].duplicates == (later_line, other_source, later_day)
-    assert states[3].duplicates == (later_day,)
+    assert list(states[0].rejected.items()) == [(row, "duplicate") for row in (later_line, other_source, later_day)]
+    assert states[3].rejected == {later_day: "duplicate"}
+
+
+def test_latest_row_of_a_mirror_wins_and_is_no_event_when_it_is_deleted() -> None:
+    file = LandingFile(SUNDAY, "web", "a.ndjson")
+    appended = Row("web", SUNDAY, ("a.ndjson", 1), "x", datetime(2026, 2, 1, tzinfo=UTC), (identifier("c1"),))
+    first = changed(appended, source="crm", place=("b.ndjson", 1), mirrored=True)
+    second = changed(first, place=("b.ndjson", 2), deleted=True)
+    newer = changed(first, day=SUNDAY + timedelta(days=1))
+    in_file = LandingFile(SUNDAY, "crm", "b.ndjson")
+    newer_file = LandingFile(newer.day, "crm", "b.ndjson")
+    history = [
+        land({file: (appended,), in_file: (first,)}),
+        land({in_file: (first, second)}),
+        land({newer_file: (newer,)}),
+        replace([newer.day], {}),
+        land({in_file: ()}),
+    ]
+    states = simulate(history, CUSTOMER)
+    assert [state.events.get("x") for state in states] == [first, None, newer, None, appended]
+    assert states[1].rejected == {second: "deleted", first: "superseded", appended: "superseded"}
+    assert states[1].rejected == states[3].rejected
+    assert set(states[2].rejected.values()) == {"superseded"}
 
 
 def test_step_refuses_rows_outside_its_days_and_files() -> None:
@@ -257,7 +279,7 @@ def test_same_content_gives_the_same_groups_however_it_is_delivered(first_seed: 
         for name, cuts in deliveries(final_content(history), rng).items():
             state = simulate([*to_history(cuts), land({})], CUSTOMER)[-1]
             where = f"seed {seed}, {name}"
-            assert (state.events, state.duplicates) == (expected.events, expected.duplicates), where
+            assert (state.events, state.rejected) == (expected.events, expected.rejected), where
             assert (state.identifiers, state.links) == (expected.identifiers, expected.links), where
             assert state.facts_by_group == expected.facts_by_group, where
 

@@ -57,11 +57,11 @@ VALUES = (("crm", 4), ("email", 5), ("device", 3), ("cookie", 6))
 SPARSE = (("crm", 6), ("email", 8), ("device", 5), ("cookie", 10))
 LIMITED_SHAPES = (
     Shape(cuts=6, values=VALUES, kind=SHARED),
-    Shape(cuts=6, values=SPARSE, kind=SHARED, decisions=0.6),
+    Shape(cuts=6, values=SPARSE, kind=SHARED, decisions=0.6, sources=("contacts", "web")),
     Shape(cuts=6, values=VALUES, kind=CROWDED, decisions=0.6),
     Shape(cuts=8, days=6, rows=2, values=SPARSE, kind=CROWDED, decisions=0.4),
     Shape(cuts=6, values=SPARSE, kind=HUBS, decisions=0.3),
-    Shape(cuts=8, days=6, rows=2, values=SPARSE, kind=HUBS),
+    Shape(cuts=8, days=6, rows=2, values=SPARSE, kind=HUBS, sources=("contacts", "web")),
     Shape(cuts=6, values=VALUES, kind=MAPPED, maps=0.6),
     Shape(cuts=6, rows=2, values=SPARSE, kind=MAPPED, decisions=0.6, maps=0.6),
 )

@@ -24,7 +24,7 @@ class Published:
 
     Attributes:
         events: event_id -> source, day of arrival, file, line, time, amount.
-        duplicates: day of arrival, source, file, line, event_id.
+        rejected: day of arrival, source, file, line, event_id, reason.
         event_identifiers: event_id -> day of arrival, time, anchor, identifiers.
         identifiers: identifier_id -> type, value, first and last sighting, events, priority, superseded.
         map_rows: number of the map, primary identifier -> persons, time.
@@ -41,7 +41,7 @@ class Published:
     """
 
     events: dict[str, tuple[str, date, str, int, datetime, Decimal]]
-    duplicates: set[tuple[date, str, str, int, str]]
+    rejected: set[tuple[date, str, str, int, str, str]]
     event_identifiers: dict[str, tuple[date, datetime, str, tuple[str, ...]]]
     map_rows: dict[tuple[int, str], tuple[tuple[str, ...], datetime]]
     identifiers: dict[str, tuple[str, str, datetime, datetime, int, int, int]]
@@ -67,8 +67,8 @@ def published(pipeline: Pipeline, kind: EntityKind) -> Published:
         "select e.event_id, e.landed_from, e.arrived_on, e.place, e.place_row, e.event_time, e.payload, e.source_id "
         "from cdp.customer_events as e"
     )
-    duplicates = read(
-        "select d.arrived_on, d.landed_from, d.place, d.place_row, d.event_id from cdp.rejected_events as d"
+    rejected = read(
+        "select d.arrived_on, d.landed_from, d.place, d.place_row, d.event_id, d.reason from cdp.rejected_events as d"
     )
     carriers = read(
         "select i.event_id, i.arrived_on, i.event_time, i.anchor_id, i.identifier_ids from kind.event_identifiers as i"
@@ -102,7 +102,7 @@ def published(pipeline: Pipeline, kind: EntityKind) -> Published:
     assert all(row[1] == row[7] for row in events), "an event calls its source otherwise than the project"
     return Published(
         events={row[0]: (*row[1:6], Decimal(str(json.loads(row[6])["amount"]))) for row in once(events)},
-        duplicates=set(duplicates),
+        rejected=set(unrepeated(rejected)),
         event_identifiers={row[0]: row[1:] for row in once(carriers)},
         map_rows={row[:2]: row[2:] for row in unrepeated(map_rows)},
         identifiers={row[0]: row[1:] for row in once(identifiers)},
@@ -138,7 +138,7 @@ def expected(state: State) -> Published:
     in_use = [frozenset(same & state.identifiers.keys()) for same in state.evidence.same]
     return Published(
         events={i: (row.source, row.day, *row.place, row.time, row.amount) for i, row in state.events.items()},
-        duplicates={(row.day, row.source, *row.place, row.event_id) for row in state.duplicates},
+        rejected={(row.day, row.source, *row.place, row.event_id, why) for row, why in state.rejected.items()},
         event_identifiers={i: (e.arrived_on, e.event_time, e.anchor_id, e.identifier_ids) for i, e in carriers.items()},
         map_rows={
             (row.map_number, row.primary.identifier_id): (row.identifier_ids[1:], row.updated_at)

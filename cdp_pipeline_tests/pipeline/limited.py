@@ -47,6 +47,8 @@ def project_of(kind: EntityKind) -> str:
         "sources:",
         "  shop: {files: 'landing/shop/{day}/*', event: {id: id, type: type, time: ts}}",
         "  web: {files: 'landing/web/{day}/*', event: {id: id, type: type, time: ts}}",
+        "  contacts: {files: 'landing/contacts/{day}/*', event: {id: id, type: type, time: ts}, mode: mirror, "
+        "deleted: deleted}",
         "entities:",
         f"  {kind.name}:",
         "    identifiers:",

@@ -12,6 +12,7 @@ start: 2026-01-01
 sources:
   shop: {files: 'landing/shop/{day}/*', event: {id: id, type: type, time: ts}}
   web: {files: 'landing/web/{day}/*', event: {id: id, type: type, time: ts}}
+  contacts: {files: 'landing/contacts/{day}/*', event: {id: id, type: type, time: ts}, mode: mirror, deleted: deleted}
 entities:
   customer:
     identifiers: [{type: crm}, {type: email}, {type: cookie}]
