@@ -4,15 +4,18 @@ import io
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import date
 from pathlib import Path
 
 import pytest
 
 from cdp_pipeline import terminal
+from cdp_pipeline.automation.main_run import RunReport
 from cdp_pipeline.config.model import Project
 from cdp_pipeline.errors import UsageError
 from cdp_pipeline.operations.profile import find_profile
 from cdp_pipeline.operations.session import open_session
+from cdp_pipeline.operations.summary import LandedDay
 
 
 class Screen(io.StringIO):
@@ -76,6 +79,17 @@ def test_tables_are_ruled_on_a_terminal_only(ran: Project) -> None:
         terminal.show_profile(found, as_json=False)
     assert "│" not in pipe.getvalue()
     assert "\x1b" not in pipe.getvalue()
+
+
+def test_rows_that_gave_way_in_a_mirror_have_columns_where_there_are_any(capsys: pytest.CaptureFixture[str]) -> None:
+    plain = LandedDay("web", date(2026, 1, 1), 3, 2, 1, 1, 0, 0)
+    mirror = LandedDay("crm", date(2026, 1, 1), 7, 2, 5, 0, 4, 1)
+    told = ""
+    for landed, names in (([plain], ""), ([plain, mirror], "superseded deleted ")):
+        terminal.show_run(RunReport("a run", True, landed=landed), as_json=False)
+        told = " ".join(capsys.readouterr().out.split())
+        assert f"source days landed events rejected of these duplicates {names}adds up" in told
+    assert "crm 1 7 2 5 0 4 1 every day" in told
 
 
 def test_complaints_are_red_and_brackets_in_them_stay() -> None:
