@@ -179,6 +179,8 @@ def _begin(
         work.run(SQL["erased_map_rows"])
         work.run(SQL["log_map_rows"], number=work.number)
         maps = work.run(SQL["remove_map_rows"])
+        if maps:
+            work.run(SQL["read_maps_again"])
         followed: dict[str, Any] = {"maps": f"{target.kind}/identity_maps", "graph": f"{target.kind}/identity_graph"}
         work.run(SQL["make_due"], number=work.number, **followed)
         removed = {
@@ -188,6 +190,6 @@ def _begin(
             f"{spec.schemas['kind']}.identity_map_rows": maps,
         }
         values = {"entity": target.kind, "scope": target.scope, "entity_id": _values(target)["entity_id"], **said}
-        work.run(SQL["add_erasure"], **values, now=work.now, removed=json.dumps(removed), number=work.number)
+        work.run(SQL["add_erasure"], **values, now=work.now, removed=json.dumps(removed))
         ((erasure_id, *_),) = work.fetch(SQL["unfinished"])[-1:]
     return preview, int(erasure_id)

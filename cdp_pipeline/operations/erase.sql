@@ -142,6 +142,10 @@ where u.identifier_id in (select x.identifier_id from kind.erasing_identifiers a
 -- name: remove_map_rows
 delete from kind.identity_map_rows as r where r.primary_id in (select p.primary_id from erased_map_rows as p)
 
+-- name: read_maps_again
+-- A row that names an erased person may name others as well.
+update kind.map_cursors as c set read_up_to = null, fingerprint = 'to be read again'
+
 -- name: touch
 insert into kind.touched_identifiers (identifier_id)
 select x.identifier_id from kind.erasing_identifiers as x
@@ -151,12 +155,12 @@ select x.identifier_id from kind.erasing_identifiers as x
 update cdp.stages as s set changed_in = :number where s.stage in (:maps, :graph)
 
 -- name: add_erasure
-insert into cdp.erasures (erasure_id, entity, scope, entity_id, "by", why, erased_at, removed, erased_in)
+insert into cdp.erasures (erasure_id, entity, scope, entity_id, "by", why, erased_at, removed)
 select coalesce((select max(e.erasure_id) from cdp.erasures as e), 0) + 1, :entity, :scope, cast(:entity_id as uuid), :by,
-    :why, :now, :removed, :number
+    :why, :now, :removed
 
 -- name: unfinished
-select e.erasure_id, e.entity, e.entity_id, e.scope, e.removed, e.erased_in
+select e.erasure_id, e.entity, e.entity_id, e.scope, e.removed
 from cdp.erasures as e
 where e.finished_at is null
 order by e.erasure_id
@@ -194,11 +198,11 @@ delete from kind.decisions as d
 where d.identifier_id in (select g.identifier_id from gone as g) or d.other_id in (select g.identifier_id from gone as g)
 
 -- name: scrub_removed_identifiers
+-- What was taken away, ever: all who follow it have just done so.
 delete from kind.removed_event_identifiers as r
-where r.event_id in (select e.event_id from cdp.removed_events as e where e.removed_in = :erased_in)
 
 -- name: scrub_removed_map_rows
-delete from kind.removed_map_rows as r where r.removed_in = :erased_in
+delete from kind.removed_map_rows as r
 
 -- name: scrub_founders
 update kind.entities as e
@@ -210,7 +214,7 @@ where e.founder_id in (select g.identifier_id from gone as g)
 delete from kind.erasing_identifiers as x
 
 -- name: scrub_removed_events
-delete from cdp.removed_events as e where e.removed_in = :erased_in
+delete from cdp.removed_events as e
 
 -- name: last_receipt
 select e.receipt_hash

@@ -58,7 +58,6 @@ class _Unfinished:
     entity_id: UUID | None
     scope: str
     removed: str
-    erased_in: int
 
 
 def _scrub(connection: Connection, project: Project, run: Run, erasure: _Unfinished) -> dict[str, int]:
@@ -77,9 +76,9 @@ def _scrub(connection: Connection, project: Project, run: Run, erasure: _Unfinis
                 counts[f"{schemas['kind']}.{table}"] = counts.get(f"{schemas['kind']}.{table}", 0) + gone
         connection.run(SQL["scrub_founders"].bind(schemas), **keys)
         for name in _LOGS:
-            connection.run(SQL[name].bind(schemas), erased_in=erasure.erased_in)
+            connection.run(SQL[name].bind(schemas))
         connection.drop_temporary(["gone"])
-    connection.run(SQL["scrub_removed_events"].bind({"cdp": project.schema_name}), erased_in=erasure.erased_in)
+    connection.run(SQL["scrub_removed_events"].bind({"cdp": project.schema_name}))
     return counts
 
 

@@ -117,7 +117,6 @@ ERASURES = Table(CDP, "erasures", "a receipt: what was erased, chained to the on
         finished_at timestamptz: when nothing was left of it; NULL: the next run finishes it
         previous_hash text: the hash of the receipt before
         receipt_hash text: hex of SHA-256 of what the receipt says and of the hash before
-        +erased_in bigint: the number of the transaction that took the events away
 """)
 SEQUENCE = Table(CDP, "sequence", "the last number given to a transaction", public=False).having("""
         number bigint: the number
