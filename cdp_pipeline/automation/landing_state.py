@@ -3,7 +3,7 @@
 A file is known by place, size and modification time, of which a hash is taken. Of each day of arrival the memory keeps
 the sum of all its files' hashes, which says that something differs, and one byte of each, which say whether that is
 something new or only something gone: bytes that are all among those of before, and fewer, mean that files went. Months
-before the last one are remembered as one. So 10,000 files take 1 to 6 KB, and each tick of a sensor is stored with it.
+before the last one are remembered as one. So 10,000 files take 1 to 8 KB, and each tick of a sensor is stored with it.
 """
 
 import base64

@@ -29,7 +29,8 @@ def replay_sensor(project: Project) -> dg.SensorDefinition:
         under_way = _who_replays(context.instance, project, {run for _, run in changed.values()})
         if under_way is not None:
             return dg.SkipReason(f"Changes are to be replayed; {under_way} is under way.")
-        return dg.RunRequest(",".join(f"{kind}:{change}" for kind, (change, _) in changed.items()))
+        up_to = ",".join(f"{kind}:{change}" for kind, (change, _) in changed.items())
+        return dg.RunRequest(up_to, job_name=REPLAY)
 
     return dg.SensorDefinition(
         name=NAME,

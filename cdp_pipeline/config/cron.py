@@ -77,7 +77,7 @@ def longest_gap(expression: str) -> timedelta:
     """
     texts = expression.lower().split()
     if len(texts) != len(_FIELDS):
-        raise ValueError(f"it has {len(texts)} fields, not 5")
+        raise ValueError(f"it has not 5 fields but {len(texts)}")
     minutes, hours, days, months, weekdays = (field.numbers(text) for field, text in zip(_FIELDS, texts, strict=True))
     weekdays = frozenset(number % 7 for number in weekdays)
 

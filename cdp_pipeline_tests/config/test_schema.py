@@ -10,6 +10,7 @@ import yaml
 from cdp_pipeline.config.schema import project_schema
 from cdp_pipeline_tests.config import test_identity as identity
 from cdp_pipeline_tests.config.projects import SHOP, mistakes, replaced
+from cdp_pipeline_tests.config.test_automation import with_automation
 
 # Some releases of great-expectations bring it; the schema itself needs no library.
 jsonschema: Any = pytest.importorskip("jsonschema")
@@ -21,6 +22,8 @@ RIGHT = {
     "a list in files": SHOP.replace(ATTRIBUTES, "    attributes: {files: 'attributes/*.yaml'}\n"),
     "renamed schemas": replaced("  customer:\n", "  customer:\n    schema: people\n") + "schema: shared\n",
     "a star": replaced("events: login", "events: '*'"),
+    "no automation": with_automation("{run: off, replay: off}"),
+    "all automation": with_automation("{run: '0 3 * * 1-5', replay: {every: 15m}}"),
     **identity.RIGHT,
 }
 WRONG = {
@@ -40,6 +43,8 @@ WRONG = {
     "no links": identity.with_guards("{max_links: 0}"),
     "an unknown guard": identity.with_guards("{max_entities: 1}"),
     "a share above 1": identity.with_guards("{publish: {max_share_merged: 5}}"),
+    "an odd interval": with_automation("{replay: {every: 15 minutes}}"),
+    "an interval without its key": with_automation("{replay: 15m}"),
     "an unknown owner": identity.with_type("when_shared: everybody"),
 }
 
