@@ -190,7 +190,7 @@ def test_every_check_has_its_name_and_a_description(definitions: dg.Definitions)
 
 def test_jobs_and_their_run_config(definitions: dg.Definitions) -> None:
     jobs = {job.name: job for job in definitions.resolve_all_job_defs() if not job.name.startswith("__")}
-    assert sorted(jobs) == ["plan", "rebuild", "run_all"]
+    assert sorted(jobs) == ["plan", "rebuild", "replay", "run_all"]
     assert {job.executor_def.name for job in jobs.values()} == {"in_process"}
     assert all(job.description for job in jobs.values())
     steps = {name: {node.name for node in job.nodes} for name, job in jobs.items()}
@@ -199,6 +199,7 @@ def test_jobs_and_their_run_config(definitions: dg.Definitions) -> None:
                                 "health"}  # fmt: skip
     assert steps["run_all"] - steps["rebuild"] == {"customer_events"}
     assert steps.pop("plan") == {"compare"}
+    assert steps.pop("replay") == {"customer__stitched_events", "customer__profiles", "metrics", "health"}
     configs: dict[str, Any] = {name: jobs[name].get_run_config_for_partition_key("2026-01-02") for name in steps}
     assert configs["run_all"]["ops"] == {"customer_events": {"config": {"replace_days": False}}}
     full = steps["rebuild"] - {"metrics", "health"}

@@ -33,7 +33,7 @@ from cdp_pipeline_tests.automation.tiny import (
 )
 
 REPLAY = "replay_changes"
-DONE = ([], "Every change of the entity map that a run told has been replayed.")
+DONE: tuple[list[dg.RunRequest], str] = ([], "Every change of the entity map that a run told has been replayed.")
 UP_TO_THE_MAP = ("cdp/customer_events", "customer/event_identifiers", "customer/identity_graph",
                  "customer/identifiers", "customer/entity_map", "customer/entity_changes")  # fmt: skip
 
@@ -75,7 +75,7 @@ def test_who_will_replay_or_does_so_is_waited_for(project: Project, instance: dg
         ("rebuild", dg.DagsterRunStatus.STARTED),
     ):
         run = put_run(instance, project, job, status)
-        waits = ([], f"Changes are to be replayed; run {run} of {job} is under way.")
+        waits: tuple[list[dg.RunRequest], str] = ([], f"Changes are to be replayed; run {run} of {job} is under way.")
         assert tick(project, instance, REPLAY)[:2] == waits
         instance.delete_run(run)
     put_run(instance, project, "plan", dg.DagsterRunStatus.STARTED)

@@ -21,8 +21,8 @@ def tick(
     """
     definitions = build_definitions(project)
     sensor = definitions.resolve_sensor_def(name)
-    context = dg.build_sensor_context(instance, cursor, definitions=definitions, sensor_name=name)
-    told = sensor.evaluate_tick(context)
+    with dg.build_sensor_context(instance, cursor, definitions=definitions, sensor_name=name) as context:
+        told = sensor.evaluate_tick(context)
     return list(told.run_requests or ()), told.skip_message or "", told.cursor
 
 
