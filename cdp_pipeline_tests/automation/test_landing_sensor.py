@@ -184,3 +184,13 @@ def test_days_become_months_and_what_changed_before_or_then_is_found() -> None:
     changed = [*lying[:150], grown, *lying[151:]]
     assert new_spans(before, state_of(changed, may), may) == ["2026-04-11"]
     assert new_spans(before, state_of(changed[:-5], june), june) == ["2026-04"]
+
+
+def test_fewer_files_of_which_one_is_new_are_something_new() -> None:
+    """Somebody puts the small files of a day together into one."""
+    today = date(2026, 5, 17)
+    small = files(1, 5, today)
+    before = state_of(small, today)
+    assert new_spans(before, state_of(small[2:], today), today) == []
+    together = LandingFile("landing/web/together.ndjson", Path("a"), today, 1_000, 1.7e9)
+    assert new_spans(before, state_of([*small[:2], together], today), today) == ["2026-05-17"]
