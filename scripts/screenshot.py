@@ -41,6 +41,13 @@ SECONDS_TO_SETTLE = 2.0
 FIRST_WINDOW = (2400, 1600)
 LONGEST_SIDE = 3000  # of the picture, in pixels
 ASSETS = "{assetNodes {assetKey {path}}}"
+# Sensors are on, look as soon as the daemon is up, and may ask for a run, in which assets look otherwise.
+AT_WORK = """{
+  sensorsOrError(repositorySelector: {repositoryLocationName: "cdp_pipeline", repositoryName: "__repository__"}) {
+    ... on Sensors {results {sensorState {status ticks(limit: 1) {status}}}}
+  }
+  runsOrError(filter: {statuses: [QUEUED, NOT_STARTED, STARTING, STARTED, CANCELING]}) {... on Runs {results {id}}}
+}"""
 # What the graph says, and its size before it is zoomed to fit; null until it is drawn.
 GRAPH = """(() => {
   const box = document.querySelector("[data-svg-viewport]");
@@ -151,6 +158,20 @@ def page_address(profile: Path, process: "subprocess.Popen[bytes]") -> str:
     )
 
 
+def wait_until_idle(url: str) -> None:
+    """Return once every sensor that is on has looked, and no run waits or works."""
+    end = time.monotonic() + SECONDS_TO_WAIT
+    while time.monotonic() < end:
+        told = graphql(url, AT_WORK)
+        states = [sensor["sensorState"] for sensor in told["sensorsOrError"]["results"]]
+        ticks = [state["ticks"] for state in states if state["status"] == "RUNNING"]
+        looked = all(found and found[0]["status"] != "STARTED" for found in ticks)
+        if looked and not told["runsOrError"]["results"]:
+            return
+        time.sleep(1)
+    raise PictureError(f"the runs that sensors asked for did not end within {SECONDS_TO_WAIT} seconds")
+
+
 def take_picture(page: Page, url: str, names: set[str]) -> bytes:
     """Open the lineage of all assets, open its groups, fit the window to it, and return a PNG."""
     page.resize(*FIRST_WINDOW, 1)
@@ -180,6 +201,7 @@ def main() -> int:
             with dev_server(arguments.project, free_port(), log=log) as server:
                 for name, message in load_errors(server.url).items():
                     raise PictureError(f"{name} could not be loaded: {message}")
+                wait_until_idle(server.url)
                 names = {node["assetKey"]["path"][-1] for node in graphql(server.url, ASSETS)["assetNodes"]}
                 picture = take_picture(page, server.url, names)
     except (PictureError, ServerError) as error:

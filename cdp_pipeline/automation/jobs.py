@@ -1,15 +1,25 @@
-"""The jobs: `run_all`, all that is out of date; `rebuild`, all after `customer_events`, calculated again; `plan`."""
+"""The jobs: `run_all` (what is out of date), `rebuild`, `replay`, `plan`, `restitch` and `recalculate`.
+
+`rebuild` calculates all after `customer_events` again. `replay` begins where the map ends: events whose owner changed
+move to their new one, and what is known about the two is calculated again. A map that changed without that, by a run of
+its own or one that failed after it, is made good so.
+"""
 
 from typing import Any
 
 import dagster as dg
 
+from cdp_pipeline import tables
+from cdp_pipeline.automation.again import build_again_jobs
 from cdp_pipeline.automation.plan import build_plan_job
 from cdp_pipeline.config.model import Project
 from cdp_pipeline.events.assets import EVENTS
+from cdp_pipeline.warehouse.assets import table_key
 
 RUN_ALL = "run_all"
 REBUILD = "rebuild"
+REPLAY = "replay"
+_REPLAYED = (tables.STITCHED_EVENTS, tables.REPLAYS, tables.EVENTS)
 STEPS_OF_A_KIND = ("event_identifiers", "identity_maps", "identity_graph", "entity_map", "stitched_events", "profiles")
 
 
@@ -39,6 +49,13 @@ def landing_config(*, replace_days: bool) -> dict[str, Any]:
 def build_jobs(project: Project) -> list[Any]:
     """The jobs of a project."""
     everything = dg.AssetSelection.all()
+    replayed = dg.AssetSelection.assets(*(table_key(table, kind) for kind in project.entities for table in _REPLAYED))
+    replay = dg.define_asset_job(
+        REPLAY,
+        replayed.downstream(),
+        description="Move the events whose owner changed since the last replay, and calculate again what is known "
+        "about whoever gained or lost one.",
+    )
     return [
         dg.define_asset_job(
             RUN_ALL,
@@ -54,5 +71,7 @@ def build_jobs(project: Project) -> list[Any]:
             description="Calculate again all that comes after customer_events. The registry of ids, the last published "
             "map and the landed events are kept.",
         ),
+        *([replay] if project.entities else []),
         build_plan_job(project),
+        *build_again_jobs(project),
     ]

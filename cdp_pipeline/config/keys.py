@@ -8,8 +8,9 @@ from typing import Any, get_args, get_origin
 from pydantic.fields import FieldInfo
 
 from cdp_pipeline.config.fields import shorten
-from cdp_pipeline.config.model import Project, Section
+from cdp_pipeline.config.model import Project
 from cdp_pipeline.config.not_yet import find_not_yet
+from cdp_pipeline.config.section import Section
 from cdp_pipeline.config.tree import Findings, Loc, Node
 
 # Keys that must be text to make sense of a mistake: anything else looks like the rest of an SQL expression.

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from cdp_pipeline.config.automation import Automation
 from cdp_pipeline.config.fields import (
     Count,
     Day,
@@ -30,6 +31,7 @@ from cdp_pipeline.config.fields import (
     Text,
     Warehouse,
 )
+from cdp_pipeline.config.section import Section
 from cdp_pipeline.errors import ProjectError
 
 AttributeType = Literal[
@@ -62,22 +64,6 @@ class Location:
     file: Path
     line: int
     path: str = ""
-
-
-class Section(BaseModel):
-    """A mapping of the project file: unknown keys and values of another type are refused, and nothing changes later."""
-
-    model_config = ConfigDict(
-        frozen=True,
-        extra="forbid",
-        strict=True,
-        validate_default=False,
-        validate_by_name=True,
-        validate_by_alias=True,
-        hide_input_in_errors=True,
-    )
-    # The fields that the loader fills in and that no user may write.
-    not_written: ClassVar[frozenset[str]] = frozenset()
 
 
 class EventFields(Section):
@@ -356,6 +342,7 @@ class Project(Section):
     sources: dict[str, Source] = Field(default_factory=dict, description="Where raw rows come from, by name.")
     entities: dict[str, Entity] = Field(default_factory=dict, description="The kinds of entity, by name.")
     checks: EventChecks = Field(default_factory=EventChecks, description="Thresholds of the events' health checks.")
+    automation: Automation = Field(default_factory=Automation, description="What Dagster's daemon does by itself.")
     locations: Mapping[str, Location] = Field(
         default_factory=dict, repr=False, description="Where each value stands, by path."
     )

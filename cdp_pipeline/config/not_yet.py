@@ -40,7 +40,7 @@ _EVENTS = "Remove it; attributes are calculated from the entity's events alone."
 _ONE_VALUE = "Remove it; each value counts once, as it is."
 
 NOT_YET = (
-    NotYet("automation", "Remove it, and start `cdp run` from a scheduler such as cron."),
+    NotYet("automation.context", "Remove it; there are no context values to refresh."),
     NotYet(
         _IDENTIFIER + "store",
         "Remove it, or write plain: values are kept as they are.",

@@ -7,7 +7,8 @@ from typing import Any
 
 from cdp_pipeline.config.fields import NAME_PATTERN
 from cdp_pipeline.config.loader import LISTS
-from cdp_pipeline.config.model import Entity, IdentityMap, Location, Project, Section, Source
+from cdp_pipeline.config.model import Entity, IdentityMap, Location, Project, Source
+from cdp_pipeline.config.section import Section
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 

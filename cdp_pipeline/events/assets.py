@@ -66,7 +66,13 @@ def daily(project: Project) -> dg.DailyPartitionsDefinition:
 
 def build_assets(project: Project) -> list[dg.AssetsDefinition | dg.AssetSpec]:
     """The assets of this room."""
-    return [*_landing(project), _customer_events(project), *(_event_identifiers(project, k) for k in project.entities)]
+    erasures = table_spec(tables.ERASURES, customer_events_spec(project), GROUP, [])  # `cdp erase` writes it
+    return [
+        *_landing(project),
+        erasures,
+        _customer_events(project),
+        *(_event_identifiers(project, k) for k in project.entities),
+    ]
 
 
 def _landing(project: Project) -> list[dg.AssetSpec]:
@@ -86,6 +92,7 @@ def _landing(project: Project) -> list[dg.AssetSpec]:
 def _customer_events(project: Project) -> dg.AssetsDefinition:
     stage = customer_events_spec(project)
     landing = [dg.AssetKey(["landing", name]) for name in project.sources]
+    landing.append(table_key(tables.ERASURES, None))
     specs = [
         table_spec(
             tables.CUSTOMER_EVENTS, stage, GROUP, landing, partitions=daily(project), metadata=sql_metadata(SQL)

@@ -21,7 +21,7 @@ from cdp_pipeline.events.assets import EVENTS, daily
 from cdp_pipeline.events.landing import Days
 from cdp_pipeline.identity import entity_map, identity_graph, identity_maps, stitched_events
 from cdp_pipeline.identity.decisions import decisions_spec
-from cdp_pipeline.sql.statements import Statements
+from cdp_pipeline.sql.statements import Statement, Statements
 from cdp_pipeline.tables import Table
 from cdp_pipeline.warehouse.assets import (
     ONE_RUN,
@@ -44,6 +44,7 @@ from cdp_pipeline.warehouse.assets import (
 from cdp_pipeline.warehouse.stage import Facts, StageSpec
 
 GROUP = "identity"
+TO_CHANGE = "to_change"
 Key = dg.AssetKey
 
 
@@ -58,7 +59,11 @@ class MapConfig(StageConfig):
 
 @dataclass(frozen=True)
 class _Step:
-    """A step: the stage it runs, the tables it writes (the first carries figures and checks) and the view it makes."""
+    """A step: the stage it runs, the tables it writes (the first carries figures and checks) and the view it makes.
+
+    `reached` asks for the last change of the map that it made or took in. Every run tells that figure, one without work
+    too, for the sensor that looks for changes to replay reads nothing but what runs told.
+    """
 
     name: str
     stage: StageSpec
@@ -67,6 +72,7 @@ class _Step:
     tables: Sequence[Table]
     view: Table
     deps: Sequence[Key]
+    reached: Statement
 
 
 def build_assets(project: Project) -> list[dg.AssetsDefinition | dg.AssetSpec]:
@@ -198,6 +204,7 @@ def _map_asset(project: Project, kind: str) -> dg.AssetsDefinition:
         ),
         tables.ENTITY_REDIRECTS,
         tuple(table_key(table, kind) for table in (tables.IDENTITY_GRAPH, tables.IDENTIFIERS, tables.DECISIONS)),
+        entity_map.SQL["last_change"],
     )
 
     @_step_asset(step)
@@ -221,6 +228,7 @@ def _stitched_asset(project: Project, kind: str) -> dg.AssetsDefinition:
             table_key(tables.ENTITY_MAP, kind),
             table_key(tables.ENTITY_CHANGES, kind),
         ),
+        stitched_events.SQL["last_replayed"],
     )
 
     @_step_asset(step)
@@ -257,6 +265,7 @@ def _results(context: dg.AssetExecutionContext, project: Project, step: _Step, *
     except CdpError as error:
         yield from fail(step.stage, main, error)
         return
+    facts.metrics[TO_CHANGE] = warehouse.connection.fetch(step.reached.bind(step.stage.schemas))[0][0]
     rows: dict[Key, int | None] = {
         table_key(table, kind): count_rows(warehouse.connection, table, step.stage) for table in step.tables
     }

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from cdp_pipeline.config.fields import Names, NotNegative, Text, refuse, shorten
-from cdp_pipeline.config.model import Section
+from cdp_pipeline.config.section import Section
 
 VERDICTS = ("same", "different", "unstitch", "quarantine", "release")
 

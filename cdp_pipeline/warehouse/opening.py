@@ -27,6 +27,11 @@ def lock_path(url: str, folder: Path) -> Path:
     return path.with_name(path.name + ".lock")
 
 
+def is_shared(url: str) -> bool:
+    """Whether the warehouse can be read at any moment; if not, one process at a time may have it open."""
+    return not url.startswith(_DUCKDB)
+
+
 @contextmanager
 def hold_warehouse(url: str, folder: Path, claim: Claim) -> Iterator[Connection]:
     """Takes the writer's lock, however long that takes, and opens the warehouse for the block.

@@ -1,10 +1,7 @@
 """The project as the `dagster` command and Dagster's own server see it, in processes of their own."""
 
-import json
 import time
 from pathlib import Path
-from typing import Any
-from urllib.request import Request
 
 import dagster as dg
 import pytest
@@ -12,6 +9,7 @@ import pytest
 from cdp_pipeline.config.model import Project
 from cdp_pipeline_tests.automation.driver import instance_of
 from cdp_pipeline_tests.automation.processes import environment, run
+from cdp_pipeline_tests.automation.ticks import age
 from cdp_pipeline_tests.automation.tiny import (
     DAYS,
     FIRST,
@@ -26,7 +24,8 @@ from cdp_pipeline_tests.automation.tiny import (
     runs,
     write_tiny,
 )
-from scripts.dev_server import dev_server, free_port, http, load_errors
+from cdp_pipeline_tests.automation.webserver import ask, states, turn_off
+from scripts.dev_server import dev_server, free_port, load_errors
 
 MODULE = ("-m", "cdp_pipeline.definitions")
 # A beta and a supersession of Dagster's own command line.
@@ -101,11 +100,13 @@ query Runs($id: String!) {
 """
 
 
-def ask(url: str, query: str, **variables: Any) -> Any:
-    """Return what the server answers."""
-    body = json.dumps({"query": query, "variables": variables}).encode()
-    with http.open(Request(f"{url}/graphql", body, {"Content-Type": "application/json"}), timeout=60) as answer:
-        return json.load(answer)["data"]
+def run_of_sensor_ends(url: str) -> None:
+    """Wait until the run that the landing sensor asked for has succeeded."""
+    end = time.monotonic() + 120
+    while (found := states(url, "dagster/sensor_name", "landing_web")) != ["SUCCESS"]:
+        assert "FAILURE" not in found
+        assert time.monotonic() < end, found
+        time.sleep(0.3)
 
 
 def first_run_of_a_backfill(url: str, assets: list[str], days: list[str]) -> tuple[str, str]:
@@ -126,19 +127,21 @@ def first_run_of_a_backfill(url: str, assets: list[str], days: list[str]) -> tup
 def test_a_backfill_from_the_ui_is_one_run_over_the_days(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     """The table of identifiers has no partitions and is of the same step as the graph, which has.
 
-    Dagster parts what belongs to days from the rest, and does the days in one run. Its daemon looks for work every 30
-    seconds, so that this takes half a minute, most of it asleep.
+    Dagster parts what belongs to days from the rest, and does the days in one run. Its daemon looks for backfills every
+    30 seconds, so that this takes half a minute, most of it asleep. Meanwhile the sensor lands what lies there.
     """
     for name, value in environment(**WARNINGS).items():
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
-    run_without_dagster(project)
-    land(project.folder, FIRST, DAYS[FIRST][:1])
-    land(project.folder, SECOND, [*DAYS[SECOND][:2], row(10, SECOND, cookie="d")])
-    land(project.folder, THIRD, [])
+    age(project.folder)
     of_days = ["cdp/customer_events", "customer/event_identifiers", "customer/identity_graph"]
     with dev_server(project.folder, free_port(), project.folder / "server.log") as server:
         assert load_errors(server.url) == {}
+        run_of_sensor_ends(server.url)
+        turn_off(server.url, "landing_web")
+        land(project.folder, FIRST, DAYS[FIRST][:1])
+        land(project.folder, SECOND, [*DAYS[SECOND][:2], row(10, SECOND, cookie="d")])
+        land(project.folder, THIRD, [])
         days = ["2026-01-01", "2026-01-02"]
         run_id, status = first_run_of_a_backfill(server.url, [*of_days, "customer/identifiers"], days)
     assert status == "SUCCESS"
@@ -146,5 +149,6 @@ def test_a_backfill_from_the_ui_is_one_run_over_the_days(project: Project, monke
         record = instance.get_run_by_id(run_id)
     assert record is not None
     assert {key.to_user_string() for key in record.asset_selection or ()} == set(of_days)
+    assert [days for _, days, _ in runs(project)] == ["", "2026-01-01..2026-01-02"]
     assert runs(project)[1:] == [(run_id, "2026-01-01..2026-01-02", "done")]
     assert event_ids(project) == ["e1", "e10", "e4", "e5", "e7"]

@@ -25,8 +25,8 @@ ACCOUNT = """\
 MAP_FROM = "customer/decisions customer/identifiers customer/identity_graph"
 DAILY = {"customer_events", "event_identifiers", "identity_graph"}
 LINEAGE = {
-    "cdp/customer_events": "landing/web",
-    "cdp/rejected_events": "landing/web",
+    "cdp/customer_events": "cdp/erasures landing/web",
+    "cdp/rejected_events": "cdp/erasures landing/web",
     "customer/event_identifiers": "cdp/customer_events",
     "customer/identity_graph": "customer/decisions customer/event_identifiers",
     "customer/identifiers": "customer/decisions customer/event_identifiers",
@@ -48,9 +48,9 @@ LINEAGE = {
     "cdp/metrics": "customer/profiles",
     "cdp/runs": "customer/profiles",
 }
-OUTSIDE = {"landing/web", "customer/decisions"}  # others write these: no step makes them
+OUTSIDE = {"landing/web", "cdp/erasures", "customer/decisions"}  # others write these: no step makes them
 GROUPS = {
-    "events": "cdp/customer_events cdp/rejected_events",
+    "events": "cdp/customer_events cdp/erasures cdp/rejected_events",
     "customer_identity": "customer/decisions customer/entities customer/entity_changes customer/entity_map "
     "customer/entity_map_history customer/entity_redirects customer/event_identifiers customer/events "
     "customer/identifiers customer/identity_graph customer/quarantined_identifiers customer/refused_links "
@@ -190,7 +190,7 @@ def test_every_check_has_its_name_and_a_description(definitions: dg.Definitions)
 
 def test_jobs_and_their_run_config(definitions: dg.Definitions) -> None:
     jobs = {job.name: job for job in definitions.resolve_all_job_defs() if not job.name.startswith("__")}
-    assert sorted(jobs) == ["plan", "rebuild", "run_all"]
+    assert sorted(jobs) == ["plan", "rebuild", "recalculate", "replay", "restitch", "run_all"]
     assert {job.executor_def.name for job in jobs.values()} == {"in_process"}
     assert all(job.description for job in jobs.values())
     steps = {name: {node.name for node in job.nodes} for name, job in jobs.items()}
@@ -199,6 +199,11 @@ def test_jobs_and_their_run_config(definitions: dg.Definitions) -> None:
                                 "health"}  # fmt: skip
     assert steps["run_all"] - steps["rebuild"] == {"customer_events"}
     assert steps.pop("plan") == {"compare"}
+    assert {job: steps.pop(job) for job in ("restitch", "recalculate")} == {
+        "restitch": {"do_restitch"},
+        "recalculate": {"do_recalculate"},
+    }
+    assert steps.pop("replay") == {"customer__stitched_events", "customer__profiles", "metrics", "health"}
     configs: dict[str, Any] = {name: jobs[name].get_run_config_for_partition_key("2026-01-02") for name in steps}
     assert configs["run_all"]["ops"] == {"customer_events": {"config": {"replace_days": False}}}
     full = steps["rebuild"] - {"metrics", "health"}

@@ -13,7 +13,7 @@ name: shop
 warehouse: duckdb:///warehouse.duckdb
 start: 2026-02-30
 stat: 2026-01-01
-automation: {replay: on_change}
+automation: {replay: sometimes}
 sources:
   web:
     files: landing/web/{day}/*
@@ -51,7 +51,7 @@ def test_twelve_mistakes_are_found_at_once_each_at_its_place(tmp_path: Path) -> 
         ("attributes/money.yaml", 2, "entities.customer.attributes[1].id"),
         ("project.yaml", 3, "start"),
         ("project.yaml", 4, "stat"),
-        ("project.yaml", 5, "automation"),
+        ("project.yaml", 5, "automation.replay"),
         ("project.yaml", 9, "sources.web.event.time"),
         ("project.yaml", 10, "sources.web.event.id"),
         ("project.yaml", 12, "sources.crm.arrived_at"),

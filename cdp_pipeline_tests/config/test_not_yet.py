@@ -23,7 +23,7 @@ LATER = {
     "entities.customer.attributes[0].outer_filter": (ATTRIBUTE, f"{ATTRIBUTE}outer_filter: value, "),
     "entities.customer.attributes[0].multiple": (ATTRIBUTE, f"{ATTRIBUTE}multiple: false, "),
     "entities.customer.attributes[0].on_error": (ATTRIBUTE, f"{ATTRIBUTE}on_error: fail, "),
-    "automation": ("name: shop\n", "name: shop\nautomation: {replay: off}\n"),
+    "automation.context": ("name: shop\n", "name: shop\nautomation: {context: '0 2 * * *'}\n"),
 }
 
 

@@ -10,6 +10,7 @@ import yaml
 from cdp_pipeline.config.schema import project_schema
 from cdp_pipeline_tests.config import test_identity as identity
 from cdp_pipeline_tests.config.projects import SHOP, mistakes, replaced
+from cdp_pipeline_tests.config.test_automation import with_automation
 
 # Some releases of great-expectations bring it; the schema itself needs no library.
 jsonschema: Any = pytest.importorskip("jsonschema")
@@ -22,12 +23,14 @@ RIGHT = {
     "renamed schemas": replaced("  customer:\n", "  customer:\n    schema: people\n") + "schema: shared\n",
     "a star": replaced("events: login", "events: '*'"),
     "a mirror": replaced("    arrived_at:", "    mode: mirror\n    deleted: is_deleted\n    arrived_at:"),
+    "no automation": with_automation("{run: off, replay: off}"),
+    "all automation": with_automation("{run: '0 3 * * 1-5', replay: {every: 15m}}"),
     **identity.RIGHT,
 }
 WRONG = {
     "the models' spelling": replaced("name: shop\n", "name: shop\nschema_name: shared\n"),
     "a name that only the loader gives": replaced("    arrived_at:", "    name: crm\n    arrived_at:"),
-    "a key that comes later": replaced("name: shop\n", "name: shop\nautomation: {replay: off}\n"),
+    "a key that comes later": replaced("name: shop\n", "name: shop\nautomation: {context: '0 2 * * *'}\n"),
     "an unknown mode": replaced("    arrived_at:", "    mode: latest\n    arrived_at:"),
     "a number for a text": replaced("id: message_id", "id: 5"),
     "an odd name": replaced("id: revenue", "id: totalRevenue"),
@@ -42,6 +45,8 @@ WRONG = {
     "no links": identity.with_guards("{max_links: 0}"),
     "an unknown guard": identity.with_guards("{max_entities: 1}"),
     "a share above 1": identity.with_guards("{publish: {max_share_merged: 5}}"),
+    "an odd interval": with_automation("{replay: {every: 15 minutes}}"),
+    "an interval without its key": with_automation("{replay: 15m}"),
     "an unknown owner": identity.with_type("when_shared: everybody"),
 }
 

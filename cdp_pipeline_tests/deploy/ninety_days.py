@@ -1,12 +1,12 @@
 """A project of 90 days with two events on each, and how the UI asks for a backfill of it."""
 
 import json
+import os
+import time
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any
-from urllib.request import Request
 
-from scripts.dev_server import http
+from cdp_pipeline_tests.automation.webserver import as_list, ask
 
 # Where the events go: the address that compose.yaml gives the code server.
 WAREHOUSE = "${CDP_WAREHOUSE}"
@@ -50,11 +50,6 @@ mutation Launch($job: String!, $tags: [ExecutionTag!]) {
   }
 }
 """
-RUNS = """
-query Runs($tags: [ExecutionTag!]) {
-  runsOrError(filter: {tags: $tags}) {... on Runs {results {status}}}
-}
-"""
 ENDED = {"SUCCESS", "FAILURE", "CANCELED"}
 
 
@@ -70,11 +65,15 @@ def write(folder: Path) -> None:
         (place / "events.ndjson").write_text("".join(f"{json.dumps(row)}\n" for row in rows), encoding="utf-8")
 
 
-def ask(url: str, query: str, **variables: Any) -> Any:
-    """Return what the webserver answers."""
-    body = json.dumps({"query": query, "variables": variables}).encode()
-    with http.open(Request(f"{url}/graphql", body, {"Content-Type": "application/json"}), timeout=60) as answer:
-        return json.load(answer)["data"]
+def land_late_login(folder: Path) -> None:
+    """Write a second file of the last day: on the first day one visitor logged in on the other's cookie.
+
+    It looks as if nobody had touched it for a while, so that nobody waits for its end.
+    """
+    file = folder / "landing" / "web" / LAST.isoformat() / "late.ndjson"
+    login = {"id": "late", "type": "login", "at": f"{FIRST}T11:00:00Z", "cookie": "c0", "email": "visitor1"}
+    file.write_text(json.dumps(login) + "\n", encoding="utf-8")
+    os.utime(file, (time.time() - 60,) * 2)
 
 
 def launch_backfill(url: str, assets: tuple[str, ...], days: list[date]) -> str:
@@ -88,15 +87,5 @@ def launch_backfill(url: str, assets: tuple[str, ...], days: list[date]) -> str:
 def launch_job(url: str, job: str, day: date) -> None:
     """Ask for a run of a job as the UI does, filed under a day and tagged with the job's name."""
     tags = {"dagster/partition": day.isoformat(), "asked-for": job}
-    answer = ask(url, LAUNCH_JOB, job=job, tags=_as_list(tags))["launchRun"]
+    answer = ask(url, LAUNCH_JOB, job=job, tags=as_list(tags))["launchRun"]
     assert answer["__typename"] == "LaunchRunSuccess", answer
-
-
-def states(url: str, tag: str, value: str) -> list[str]:
-    """Return the states of the runs with a tag, the first run first."""
-    found = ask(url, RUNS, tags=_as_list({tag: value}))["runsOrError"]["results"]
-    return [run["status"] for run in reversed(found)]
-
-
-def _as_list(tags: dict[str, str]) -> list[dict[str, str]]:
-    return [{"key": key, "value": value} for key, value in tags.items()]
