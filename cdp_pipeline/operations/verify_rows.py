@@ -244,4 +244,4 @@ def _forgive(compared: Compared, names: Sequence[str], doubles: Sequence[str]) -
             same = exp.or_(same, near)
         conditions.append(same)
     other = exp.select("1").from_(f"{_DIFFERING} as o").where(exp.and_(*conditions))
-    return exp.delete(f"{_DIFFERING} as d").where(exp.Exists(this=other))
+    return exp.delete(exp.alias_(exp.to_table(_DIFFERING), "d", table=True)).where(exp.Exists(this=other))

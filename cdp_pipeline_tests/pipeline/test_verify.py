@@ -33,7 +33,7 @@ entities:
       - {identifier: cookie, value: "payload->>'cookie'"}
     attributes:
       - {id: n_events, type: expression, value: count(*)}
-      - {id: weight, type: expression, value: "sum((payload->>'kilos')::double precision)"}
+      - {id: weight, type: expression, value: "max((payload->>'kilos')::double precision)"}
 """
 
 
@@ -97,7 +97,7 @@ def test_a_healthy_world_is_the_same_and_nothing_of_the_comparison_stays(shop: P
     assert (rows["stitched_events"], rows["profiles"], rows["event_identifiers"]) == (10, 8, 9)
     whole = verify_part(shop)
     assert (whole.same, whole.events, whole.entities) == (True, 10, 8)
-    parts = [verify_part(shop, Slice(number, 3)) for number in range(3)]
+    parts = [verify_part(shop, Slice(number, 2)) for number in range(2)]
     assert all(part.same for part in parts)
     for figure in ("identifiers", "events", "entities"):
         assert sum(getattr(part, figure) for part in parts) == getattr(whole, figure), figure
@@ -108,17 +108,19 @@ def test_a_healthy_world_is_the_same_and_nothing_of_the_comparison_stays(shop: P
 # identifier of a value, `:of_…` its owner.
 BY_HAND: dict[str, tuple[str, dict[str, set[str]]]] = {
     "an event that was given to somebody else": (
-        "update kind.stitched_events as s set entity_id = cast(:of_ann as uuid) where s.anchor_id = cast(:id_bob as uuid)",
+        "update kind.stitched_events as s set entity_id = cast(:of_ann as uuid) "
+        "where s.anchor_id = cast(:id_bob as uuid)",
         {"stitched_events": {"web e5"}},
     ),
     "a link that was counted wrongly": (
-        "update kind.identity_graph as g set events = 7 where g.identifier_id = cast(:id_cid as uuid)",
+        "update kind.identity_graph as g set events = 7 where g.identifier_id = cast(:id_cid as uuid) "
+        "and g.kind = 'anchor'",
         {"identity_graph": {"email:cid"}},
     ),
     "a link that no event holds": (
         "insert into kind.identity_graph (arrived_on, identifier_id, other_id, kind, first_seen, last_seen, events) "
         "select g.arrived_on, g.identifier_id, cast(:id_tablet as uuid), 'next', g.first_seen, g.last_seen, 1 "
-        "from kind.identity_graph as g where g.identifier_id = cast(:id_dan as uuid)",
+        "from kind.identity_graph as g where g.identifier_id = cast(:id_dan as uuid) and g.kind = 'anchor'",
         {"identity_graph": {"email:dan"}},
     ),
     "an event whose identifiers were lost": (
@@ -155,23 +157,17 @@ def tamper(shop: Pipeline, text: str) -> None:
     assert shop.execute(text, **{name: places[name] for name in re.findall(r":(\w+_\w+)", text)}) == 1
 
 
-def united(*parts: dict[str, set[str]]) -> dict[str, set[str]]:
-    """Return the names that several verdicts name."""
-    return {
-        table: set().union(*(part.get(table, set()) for part in parts))
-        for table in {table for p in parts for table in p}
-    }
-
-
 def test_what_somebody_did_by_hand_is_named_and_a_full_run_makes_up_for_it(shop: Pipeline) -> None:
     for text, _ in BY_HAND.values():
         tamper(shop, text)
-    wanted = united(*(names for _, names in BY_HAND.values()))
+    wanted: dict[str, set[str]] = {}
+    for _, names in BY_HAND.values():
+        for table, found in names.items():
+            wanted.setdefault(table, set()).update(found)
     report = verify_all(shop)
     assert not report.same
     assert named(report.kinds[0].tables) == wanted
-    parts = [verify_part(shop, Slice(number, 2)) for number in range(2)]
-    assert united(*(named(part.tables) for part in parts)) == wanted
+    assert named(verify_part(shop).tables) == wanted
     (profile,) = next(table for table in report.kinds[0].tables if table.table == "profiles").differences
     assert profile.columns == ["n_events"]
     assert (profile.published[0]["n_events"], profile.rebuilt[0]["n_events"]) == (40, 2)
@@ -179,11 +175,11 @@ def test_what_somebody_did_by_hand_is_named_and_a_full_run_makes_up_for_it(shop:
     assert verify_all(shop).same
 
 
-def test_what_breaks_an_invariant_is_told(shop: Pipeline) -> None:
-    tamper(shop, "update kind.entities as e set key_id = cast(:id_bob as uuid) where e.key_id = cast(:id_ann as uuid)")
-    verdict = verify_part(shop)
-    assert not verdict.same
-    print(verdict)
+def test_what_a_rebuild_could_not_publish_is_told(shop: Pipeline) -> None:
+    tamper(shop, "delete from kind.stitched_events as s where s.anchor_id = cast(:id_bob as uuid)")
+    parts = [verify_part(shop, Slice(number, 2)) for number in range(2)]
+    assert not any(part.same for part in parts)
+    assert sum("no event is missing" in part.broken for part in parts) == 1, "each counts them, one brings it back"
 
 
 def test_what_is_still_due_is_taken_in_first_and_told(shop: Pipeline) -> None:
