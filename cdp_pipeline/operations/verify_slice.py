@@ -15,6 +15,7 @@ from cdp_pipeline.operations.pipeline import STAGES_OF_A_KIND
 from cdp_pipeline.operations.verify import take_in_due
 from cdp_pipeline.operations.verify_rows import SQL as ROWS
 from cdp_pipeline.operations.verify_rows import Comparison, TableVerdict
+from cdp_pipeline.progress import listening
 from cdp_pipeline.sql.statements import Statements
 from cdp_pipeline.warehouse.base import Connection
 from cdp_pipeline.warehouse.stage import SQL as STAGES
@@ -81,7 +82,7 @@ def verify_slice(connection: Connection, project: Project, kind: str, run: Run, 
     Raises:
         WarehouseError: a stage has all of its work to do, so that there is nothing to compare with; or cannot be done.
     """
-    with connection.rehearsal():
+    with connection.rehearsal(), listening(lambda what, done, total: None):
         rehearsing = replace(run, rehearsal=True)
         take_in_due(connection, project, kind, rehearsing)
         return _Slice(connection, project, kind, part).verdict(rehearsing)

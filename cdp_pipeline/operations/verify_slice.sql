@@ -29,6 +29,7 @@ where right(cast(e.event_id as text), 4) between :low and :high
     and not exists (select 1 from kind.event_identifiers as i where i.event_id = e.event_id)
 
 -- name: entities
+-- Whoever owns one of them, or is known by it.
 create temporary table slice_entities as
 select g.entity_id from kind.identifier_groups as g
 where g.identifier_id in (select s.identifier_id from slice_identifiers as s)
@@ -43,7 +44,10 @@ where e.key_id in (select s.identifier_id from slice_identifiers as s)
 select
     (select count(*) from slice_identifiers as i) as identifiers,
     (select count(*) from slice_events as e) as events,
-    (select count(*) from slice_entities as n) as entities
+    (
+        select count(distinct g.entity_id) from kind.identifier_groups as g
+        where g.identifier_id in (select i.identifier_id from slice_identifiers as i)
+    ) as entities
 
 -- name: take_away_events
 -- As if they had been taken away with their day …
