@@ -1,4 +1,4 @@
-"""The crash test: kill -9 at random moments, of the stages at work and of whole `cdp run`s; the next run makes up for it.
+"""The crash test: kill -9 at random moments, of the stages at work and of whole runs; the next one makes up for it.
 
     make crash-test ARGS='--kills 200 --whole 10 --seed 7 --engine postgresql'
 

@@ -200,7 +200,7 @@ def _be_killed(project: Project, scenario: Scenario, moment: Moment, said: Path)
 
     code = 0
     try:
-        Work.__init__ = begin_work  # type: ignore[method-assign]
+        Work.__init__ = begin_work  # type: ignore[assignment, method-assign]
         work(project, scenario.asked, die_at)
     except BaseException:  # noqa: BLE001  # a forked test must not go on in the child
         said.write_text(traceback.format_exc(), encoding="utf-8")
