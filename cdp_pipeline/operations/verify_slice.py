@@ -8,6 +8,7 @@ identifiers that it is known by; one whose row was lost, with the events that ha
 """
 
 from dataclasses import dataclass, replace
+from uuid import UUID
 
 from cdp_pipeline.config.model import Project
 from cdp_pipeline.errors import InvariantError
@@ -22,7 +23,8 @@ from cdp_pipeline.warehouse.stage import SQL as STAGES
 from cdp_pipeline.warehouse.stage import Run
 
 SQL = Statements(__package__, "verify_slice.sql")
-_HASHES = 1 << 16  # a slice is a range of the last 16 bits of an id
+_HASHES = 1 << 16  # a component is in a slice by the last 16 bits of its id
+_IDS = 1 << 128
 _PARTS = ("slice_identifiers", "slice_events", "slice_entities")
 _FORGOTTEN = ("sightings", "map_sightings", "identifiers", "links", "degrees", "refused", "shared", "owners")
 
@@ -35,10 +37,19 @@ class Slice:
     of: int
 
     @property
-    def bounds(self) -> dict[str, str]:
-        """The first and the last hash, as four hexadecimal digits."""
-        low, high = (place * _HASHES // self.of for place in (self.number, self.number + 1))
+    def ends(self) -> dict[str, str]:
+        """The first and the last of the four hexadecimal digits by which an id ends."""
+        low, high = self._range(_HASHES)
         return {"low": f"{low:04x}", "high": f"{high - 1:04x}"}
+
+    @property
+    def ids(self) -> dict[str, str]:
+        """The first and the last id of as many ranges as there are slices."""
+        first, after = self._range(_IDS)
+        return {"first_id": str(UUID(int=first)), "last_id": str(UUID(int=after - 1))}
+
+    def _range(self, size: int) -> tuple[int, int]:
+        return self.number * size // self.of, (self.number + 1) * size // self.of
 
 
 @dataclass(frozen=True)
@@ -101,8 +112,8 @@ class _Slice:
     def verdict(self, run: Run) -> SliceVerdict:
         """Chooses the slice, works it out, compares."""
         self._connection.drop_temporary(_PARTS)
-        for name in ("identifiers", "events"):
-            self._run(name, **self._part.bounds)
+        self._run("identifiers", **self._part.ends, **self._part.ids)
+        self._run("events", **self._part.ids)
         self._run("entities")
         identifiers, events, entities = self._connection.fetch(SQL["figures"].bind(self._schemas))[0]
         tables: list[TableVerdict] = []

@@ -1,6 +1,6 @@
 -- name: identifiers
 -- The identifiers of the slice: of each component all, and by themselves those that no component has, such as those in
--- quarantine.
+-- quarantine. Ids are hashes; that of a component is the smallest of several, so that only its end is even.
 create temporary table slice_identifiers as
 select g.identifier_id
 from kind.identifier_groups as g
@@ -8,12 +8,12 @@ where right(cast(g.component_id as text), 4) between :low and :high
 union
 select i.identifier_id
 from kind.identifiers as i
-where right(cast(i.identifier_id as text), 4) between :low and :high
+where i.identifier_id between cast(:first_id as uuid) and cast(:last_id as uuid)
     and not exists (select 1 from kind.identifier_groups as g where g.identifier_id = i.identifier_id)
 union
 select m.identifier_id
 from kind.entity_map as m
-where right(cast(m.identifier_id as text), 4) between :low and :high
+where m.identifier_id between cast(:first_id as uuid) and cast(:last_id as uuid)
     and not exists (select 1 from kind.identifier_groups as g where g.identifier_id = m.identifier_id)
 
 -- name: events
@@ -25,7 +25,7 @@ where u.identifier_id in (select s.identifier_id from slice_identifiers as s)
 union
 select e.event_id
 from cdp.customer_events as e
-where right(cast(e.event_id as text), 4) between :low and :high
+where e.event_id between cast(:first_id as uuid) and cast(:last_id as uuid)
     and not exists (select 1 from kind.event_identifiers as i where i.event_id = e.event_id)
 
 -- name: entities

@@ -216,6 +216,10 @@ def test_every_slice_has_its_turn(shop: Pipeline) -> None:
         session.start("")
         numbers.append(slice_of_run(shop.connection, shop.project, run, 0.3).number)
     assert sorted(numbers) == [0, 1, 2]
-    bounds = [Slice(number, 7).bounds for number in range(7)]
-    assert (bounds[0]["low"], bounds[-1]["high"]) == ("0000", "ffff")
-    assert [int(each["high"], 16) + 1 for each in bounds[:-1]] == [int(each["low"], 16) for each in bounds[1:]]
+    slices = [Slice(number, 7) for number in range(7)]
+    for first, last in (("low", "high"), ("first_id", "last_id")):
+        bounds = [(each.ends | each.ids) for each in slices]
+        starts = [int(each[first].replace("-", ""), 16) for each in bounds]
+        ends = [int(each[last].replace("-", ""), 16) for each in bounds]
+        assert (starts[0], {*bounds[-1][last]} - {"-"}) == (0, {"f"})
+        assert [end + 1 for end in ends[:-1]] == starts[1:]
