@@ -43,6 +43,10 @@ ui: install ## Start Dagster's UI on the example (PROJECT=…, PORT=… for othe
 test: install ## Run the tests (ARGS='-n 0 -k words' are pytest's)
 	@$(BIN)/pytest $(ARGS)
 
+.PHONY: crash-test
+crash-test: install ## Kill runs at random moments and compare (ARGS='--kills 200 --whole 10 --seed 7 --engine postgresql')
+	@$(BIN)/python -m cdp_pipeline_tests.crash $(ARGS)
+
 .PHONY: check
 check: install ## Check format, lint, who imports whom, and types
 	@$(BIN)/ruff format --check .

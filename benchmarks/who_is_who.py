@@ -22,6 +22,7 @@ from cdp_pipeline.config.loader import load_project
 from cdp_pipeline.events.landing import Days
 from cdp_pipeline.operations.pipeline import run_stages
 from cdp_pipeline.operations.session import Session, open_session
+from cdp_pipeline.operations.verify_slice import slice_of_run, verify_slice
 from cdp_pipeline.warehouse.stage import Facts
 
 PROJECT = """\
@@ -69,6 +70,7 @@ def _part_two(folder: Path, people: int, events: int, table: Table) -> None:
     _land(folder, 1, email=[f"p{n}@x.org" for n in numbers], cookie=[f"c{n}" for n in numbers])
     with _opened(folder) as session:
         full = _measure(session, table, f"full build of {2 * people:,} identifiers, {len(numbers):,} events", None)
+        _prove(session, table, full)
         _land(folder, 2, email=["p1@x.org"], other=["p2@x.org"], cookie=["c1"])
         _measure(session, table, "a link that makes two people one", full)
         (folder / "landing" / "2026-01-02" / "events.parquet").unlink()
@@ -101,6 +103,17 @@ def _opened(folder: Path) -> Iterator[Session]:
     (folder / "project.yaml").write_text(PROJECT, encoding="utf-8")
     with open_session(load_project(folder), "benchmark", lambda holder: None) as session:
         yield session
+
+
+def _prove(session: Session, table: Table, full: float) -> None:
+    """The check `same_as_rebuild` of the default share."""
+    share = session.project.entities["customer"].checks.rebuild_share
+    cpu, wall = time.process_time(), time.perf_counter()
+    part = slice_of_run(session.connection, session.project, session.run, share)
+    verdict = verify_slice(session.connection, session.project, "customer", session.run, part)
+    cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
+    what = f"{share:.0%} of them worked out afresh and compared" + ("" if verdict.same else ": NOT THE SAME")
+    table.add_row(what, f"{cpu:.2f}", f"{wall:.2f}", f"{cpu / full:.1%}", f"{verdict.entities:,}", "")
 
 
 def _measure(session: Session, table: Table, what: str, full: float | None, days: Days | None = None) -> float:

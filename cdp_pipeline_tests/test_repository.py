@@ -32,7 +32,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "identity": BASE | {"events"},
     "attributes": BASE | {"events", "identity"},
     "operations": BASE | ROOMS | {"validation"},
-    "quality": BASE | ROOMS | {"validation"},
+    "quality": BASE | ROOMS | {"validation", "operations"},
     "automation": BASE | ROOMS | {"validation", "operations", "quality", "definitions"},
     "demo": set(),
     "terminal": BASE | ROOMS | {"validation", "operations", "quality", "automation", "starter"},

@@ -129,6 +129,27 @@ def plan(project: ProjectFolder = HERE, as_json: AsJson = False) -> None:
     show_plan(report, as_json)
 
 
+@app.command()
+def verify(project: ProjectFolder = HERE, as_json: AsJson = False) -> None:
+    """Compare what is published, row by row, with what a rebuild gives, without changing anything."""
+    from cdp_pipeline.operations.session import open_rehearsal
+    from cdp_pipeline.operations.verify import verify as verify_all
+    from cdp_pipeline.progress import listening
+    from cdp_pipeline.terminal.verify import show_verdict
+    from cdp_pipeline.validation import load_valid_project
+
+    checked = load_valid_project(project)
+    with (
+        terminal.progress(as_json) as listener,
+        listening(listener),
+        open_rehearsal(checked, "cdp verify", terminal.tell_waiting) as session,
+    ):
+        report = verify_all(session)
+    show_verdict(report, as_json)
+    if not report.same:
+        raise typer.Exit(1)
+
+
 @app.command("test")
 def run_tests(
     names: Annotated[

@@ -103,7 +103,10 @@ def _link_changed(work: Work, entity: Entity, days: Days | None) -> None:
         exp.select("identifier_id").from_("changed_links"), exp.select("identifier_id").from_("changed_ids")
     )
     work.run(SQL["renames"], {"concerned": exp.column("primary_id", table="s").isin(query=either)})
-    work.run(SQL["pairs"], concerned)
+    # An event of two identifiers has one pair, and its anchor stands first in it: most events need not be read.
+    anchored = _in("e.identifier_ids[1]", "identifier_id", "changed_links")
+    longer: exp.Expr = exp.maybe_parse("cdp_size(e.identifier_ids) > 2", dialect="postgres")
+    work.run(SQL["pairs"], {"concerned": exp.and_(concerned["concerned"], exp.or_(anchored, longer))})
     linked = _in("(p.arrived_on, p.identifier_id, p.other_id)", "arrived_on, identifier_id, other_id", "changed_links")
     work.run(SQL["add_links"], {"wanted": linked})
     for name in ("turned_links", "remove_turned", "add_turned"):

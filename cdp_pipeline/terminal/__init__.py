@@ -145,7 +145,7 @@ class _Lines:
 
 
 def _is_step(what: str) -> bool:
-    return "__" in what or what in ("customer_events", "metrics", "health")
+    return "__" in what or what in ("customer_events", "metrics", "health", "same_as_rebuild")
 
 
 def say(message: str) -> None:

@@ -1,5 +1,6 @@
 """What Dagster shows of a broken invariant, of a bad health figure, and of other failures."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from cdp_pipeline.config.model import Project
 from cdp_pipeline.definitions import build_definitions
 from cdp_pipeline.errors import InputError, WarehouseBusy
 from cdp_pipeline.events.landing import Days, plan_landing
+from cdp_pipeline.validation import load_valid_project
 from cdp_pipeline.warehouse import stage as stage_module
 from cdp_pipeline.warehouse.assets import check_name
 from cdp_pipeline.warehouse.stage import Work
@@ -128,6 +130,23 @@ def test_a_table_changed_by_hand_fails_its_check_until_all_is_calculated_again(
     assert told["rows that break it"] > 0
     assert "customer/profiles" not in assets_of(result)
     assert run_job(project, "rebuild", THIRD, instance).success
+
+
+def test_what_a_rebuild_gives_in_another_way_is_told_without_values_and_holds_nothing_up(
+    done: Project, folder: Path, instance: dg.DagsterInstance
+) -> None:
+    project = copy_of(done.folder, folder / "tiny")
+    file = project.folder / "project.yaml"
+    file.write_text(file.read_text().replace("    attributes:", "    checks: {rebuild_share: 1}\n    attributes:"))
+    change(project, "update kind.profiles as p set n_events = 70 where p.person_key = 'bob'")
+    result = run_job(load_valid_project(project.folder, {}), "run_all", THIRD, instance)
+    assert result.success
+    passed, severity, told = evaluations(result)["customer/profiles:same_as_rebuild"]
+    assert (passed, severity) == (False, "ERROR")
+    assert (told["slice"], told["entities"], told["rows that differ"]) == ("1 of 1", 2, 1)
+    assert re.fullmatch("- profiles, entity_id [0-9a-f-]{36}: another n_events", told["what differs"])
+    assert "cdp run --full" in told["what to do"]
+    assert runs(project)[-1][2] == "done"
 
 
 def test_a_second_run_does_what_a_failed_one_left(

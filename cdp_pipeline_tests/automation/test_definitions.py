@@ -92,6 +92,7 @@ HEALTH = [
     "customer/entity_map:largest_entity",
     "customer/stitched_events:identified_share",
 ]
+PROOF = ["customer/profiles:same_as_rebuild"]
 
 
 @pytest.fixture(scope="module")
@@ -183,9 +184,9 @@ def test_every_check_has_its_name_and_a_description(definitions: dg.Definitions)
         if isinstance(each, dg.AssetsDefinition)
         for spec in each.check_specs
     }
-    assert sorted(found) == sorted(INVARIANTS + HEALTH)
+    assert sorted(found) == sorted(INVARIANTS + HEALTH + PROOF)
     assert all(spec.description for spec in found.values())
-    assert not any(spec.blocking for name, spec in found.items() if name in HEALTH)
+    assert not any(spec.blocking for name, spec in found.items() if name in HEALTH + PROOF)
 
 
 def test_jobs_and_their_run_config(definitions: dg.Definitions) -> None:
@@ -196,17 +197,23 @@ def test_jobs_and_their_run_config(definitions: dg.Definitions) -> None:
     steps = {name: {node.name for node in job.nodes} for name, job in jobs.items()}
     assert steps["run_all"] == {"customer_events", "customer__event_identifiers", "customer__identity_graph",
                                 "customer__entity_map", "customer__stitched_events", "customer__profiles", "metrics",
-                                "health"}  # fmt: skip
+                                "health", "same_as_rebuild"}  # fmt: skip
     assert steps["run_all"] - steps["rebuild"] == {"customer_events"}
     assert steps.pop("plan") == {"compare"}
     assert {job: steps.pop(job) for job in ("restitch", "recalculate")} == {
         "restitch": {"do_restitch"},
         "recalculate": {"do_recalculate"},
     }
-    assert steps.pop("replay") == {"customer__stitched_events", "customer__profiles", "metrics", "health"}
+    assert steps.pop("replay") == {
+        "customer__stitched_events",
+        "customer__profiles",
+        "metrics",
+        "health",
+        "same_as_rebuild",
+    }
     configs: dict[str, Any] = {name: jobs[name].get_run_config_for_partition_key("2026-01-02") for name in steps}
     assert configs["run_all"]["ops"] == {"customer_events": {"config": {"replace_days": False}}}
-    full = steps["rebuild"] - {"metrics", "health"}
+    full = steps["rebuild"] - {"metrics", "health", "same_as_rebuild"}
     assert configs["rebuild"]["ops"] == {step: {"config": {"full": True}} for step in full}
 
 
@@ -277,5 +284,5 @@ def test_a_kind_with_identity_maps_has_an_asset_and_a_step_for_them() -> None:
     assert [each["table"] for each in specs["customer/identity_maps"].metadata["maps"].value] == ["raw.people"] * 2
     jobs = {job.name: {node.name for node in job.nodes} for job in built.resolve_all_job_defs()}
     configs: Any = built.resolve_job_def("rebuild").get_run_config_for_partition_key("2026-01-02")
-    assert set(configs["ops"]) == jobs["rebuild"] - {"metrics", "health"}
+    assert set(configs["ops"]) == jobs["rebuild"] - {"metrics", "health", "same_as_rebuild"}
     assert "customer__identity_maps" in jobs["rebuild"]

@@ -18,7 +18,7 @@ from cdp_pipeline_tests.automation.driver import (
     run_job,
     steps,
 )
-from cdp_pipeline_tests.automation.test_definitions import HEALTH, INVARIANTS, LINEAGE
+from cdp_pipeline_tests.automation.test_definitions import HEALTH, INVARIANTS, LINEAGE, PROOF
 from cdp_pipeline_tests.automation.tiny import (
     DAYS,
     FIRST,
@@ -89,8 +89,14 @@ def test_run_all_brings_every_asset_up_to_date(ran: Ran) -> None:
     assert ran.result.success
     assert assets_of(ran.result) == set(LINEAGE)
     verdicts = {name: passed for name, (passed, _, _) in evaluations(ran.result).items()}
-    assert verdicts == dict.fromkeys(INVARIANTS + HEALTH, True)
-    assert steps(ran.result, dg.DagsterEventType.STEP_SUCCESS) == ["customer_events", *STAGES, "metrics", "health"]
+    assert verdicts == dict.fromkeys(INVARIANTS + HEALTH + PROOF, True)
+    assert steps(ran.result, dg.DagsterEventType.STEP_SUCCESS) == [
+        "customer_events",
+        *STAGES,
+        "metrics",
+        "health",
+        "same_as_rebuild",
+    ]
 
 
 def test_the_run_is_in_the_instance_and_in_the_warehouse(ran: Ran) -> None:

@@ -48,8 +48,8 @@ def test_a_new_project_runs_and_shows_a_person(cdp_on_disk: Command, folder: Pat
     assert (place / ".dagster" / "dagster.yaml").exists()
     assert re.fullmatch(rf"Run {UUID} done\. It is in Dagster's UI with its figures and checks\.", told[-1])
     steps = ("customer_events", "customer/event_identifiers", "customer/identity_graph", "customer/entity_map",
-             "customer/stitched_events", "customer/profiles", "metrics", "health")  # fmt: skip
-    wanted = [f"{step}: {number} of 8 steps" for number, step in enumerate(steps, start=1)]
+             "customer/stitched_events", "customer/profiles", "metrics", "health", "same_as_rebuild")  # fmt: skip
+    wanted = [f"{step}: {number} of 9 steps" for number, step in enumerate(steps, start=1)]
     assert [line for line in lines(ran.err) if line.endswith("steps")] == wanted
 
     shown = cdp("profile", "email:ann@example.org", "--project", place)

@@ -1,0 +1,18 @@
+"""The short form of the crash test; `make crash-test ARGS='--kills 200 --whole 10'` is the long one."""
+
+import random
+from pathlib import Path
+
+from cdp_pipeline_tests.crash.killing import kill, prepare, random_moment
+from cdp_pipeline_tests.engines import Engine
+
+KILLS = {"duckdb": 10, "postgresql": 4}
+
+
+def test_the_next_run_makes_up_for_one_that_was_killed(engine: Engine, folder: Path, seed: int) -> None:
+    rng = random.Random(seed)
+    prepared = prepare(folder)
+    for number in range(KILLS[engine.name]):
+        undisturbed = prepared[number % len(prepared)]
+        found = kill(undisturbed, random_moment(rng, undisturbed), folder / f"killed-{number}")
+        assert found.made_up_for, f"seed {seed}: {found}"
