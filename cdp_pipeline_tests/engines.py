@@ -41,6 +41,10 @@ class DuckDB:
         """Copies a folder with its warehouse, which nobody has open."""
         return Path(shutil.copytree(folder, place))
 
+    def discard(self, folder: Path) -> None:
+        """Takes a folder away with its warehouse, which nobody has open."""
+        shutil.rmtree(folder)
+
     def forget(self) -> None:
         """Nothing is left behind: the file goes with the folder."""
 
@@ -81,6 +85,12 @@ class PostgreSQL:
         file = place / "project.yaml"
         file.write_text(file.read_text(encoding="utf-8").replace(source, target), encoding="utf-8")
         return place
+
+    def discard(self, folder: Path) -> None:
+        """Takes a folder away with its warehouse, which nobody has open."""
+        shutil.rmtree(folder)
+        self._databases.discard(self._name(folder))
+        server().drop_database(self._name(folder))
 
     def forget(self) -> None:
         """Closes what is open, and drops the databases that were made."""

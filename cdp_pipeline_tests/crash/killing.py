@@ -10,7 +10,7 @@ import random
 import signal
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn, TypeAlias
@@ -20,8 +20,10 @@ from cdp_pipeline.config.model import Project
 from cdp_pipeline.events import customer_events
 from cdp_pipeline.operations.pipeline import landing_due, run_stages, stages_due
 from cdp_pipeline.operations.session import open_session
+from cdp_pipeline.warehouse.base import Connection
 from cdp_pipeline.warehouse.stage import Work
-from cdp_pipeline_tests.automation.tiny import TIMES_AND_RUNS, Rows, copy_of, open_tables, read, table_names
+from cdp_pipeline_tests import engines
+from cdp_pipeline_tests.automation.tiny import TIMES_AND_RUNS, Rows, copy_of, read, table_names
 from cdp_pipeline_tests.crash.world import SCENARIOS, Scenario, write_world
 
 SECONDS = 120
@@ -75,18 +77,26 @@ class Kill:
         return not (self.differing or self.still_due)
 
 
-def prepare(folder: Path) -> list[Undisturbed]:
+class Outcome(NamedTuple):
+    """What a run left: all rows, without what it writes about itself; and what a further run would have to do."""
+
+    calls: int
+    left: Tables
+    still_due: list[str]
+
+
+def prepare(folder: Path, scenarios: Sequence[Scenario] = SCENARIOS) -> list[Undisturbed]:
     """Run the world, then each scenario in a copy of it."""
     customer_events.GROUP_BYTES = 1  # each day is landed in a transaction of its own
     world = write_world(folder / "world")
     work(world, {})
     prepared = []
-    for number, scenario in enumerate(SCENARIOS):
+    for number, scenario in enumerate(scenarios):
         before = copy_of(world.folder, folder / f"scenario-{number}").folder
         scenario.change(before)
-        project = copy_of(before, folder / f"undisturbed-{number}")
-        calls = work(project, scenario.asked)
-        prepared.append(Undisturbed(scenario, before, calls, left_by(project)))
+        done = work(copy_of(before, folder / f"undisturbed-{number}"), scenario.asked)
+        assert not done.still_due, done.still_due
+        prepared.append(Undisturbed(scenario, before, done.calls, done.left))
     return prepared
 
 
@@ -101,14 +111,15 @@ def kill(undisturbed: Undisturbed, moment: Moment, place: Path) -> Kill:
     said = place / "killed"
     _fork_and_wait(project, undisturbed.scenario, moment, said)
     stage, _, call = said.read_text(encoding="utf-8").partition("|") if said.exists() else ("", "", "the end")
-    work(project, undisturbed.scenario.asked)
-    left = left_by(project)
-    differing = [name for name in undisturbed.left if left[name] != undisturbed.left[name]]
-    return Kill(undisturbed.scenario.name, moment, stage, call, differing, due_in(project))
+    done = work(project, undisturbed.scenario.asked)
+    differing = [name for name in undisturbed.left if done.left[name] != undisturbed.left[name]]
+    found = Kill(undisturbed.scenario.name, moment, stage, call, differing, done.still_due)
+    engines.current().discard(place)
+    return found
 
 
-def work(project: Project, asked: Any, seen: Seen | None = None) -> int:
-    """Run all stages in a session; returns how often the engine was called."""
+def work(project: Project, asked: Any, seen: Seen | None = None) -> Outcome:
+    """Run all stages in a session."""
     calls = 0
     patched: list[tuple[type, str, Any]] = []
 
@@ -135,26 +146,19 @@ def work(project: Project, asked: Any, seen: Seen | None = None) -> int:
         finally:
             for owner, name, call in patched:
                 setattr(owner, name, call)
-    return calls
-
-
-def left_by(project: Project) -> Tables:
-    """Return all rows of all tables, without what a run writes about itself."""
-    found: Tables = {}
-    with open_tables(project) as connection:
-        for schema, table in table_names(project):
-            columns = connection.columns_of(schema, table.name)
-            if columns is not None and table not in UNCOMPARED:
-                names = [name for name, _ in columns if name not in OF_THE_RUN]
-                found[f"{schema}.{table.name}"] = read(connection, schema, table.name, names)
-    return found
-
-
-def due_in(project: Project) -> list[str]:
-    """Return what a further run would have to do."""
-    with open_session(project, "crash", lambda holder: None) as session:
         plan = landing_due(session.connection, project, session.run)
-        return [*(reading.place for reading in plan.readings), *stages_due(session.connection, project)]
+        due = [*(reading.place for reading in plan.readings), *stages_due(session.connection, project)]
+        return Outcome(calls, _left_by(session.connection, project), due)
+
+
+def _left_by(connection: Connection, project: Project) -> Tables:
+    found: Tables = {}
+    for schema, table in table_names(project):
+        columns = connection.columns_of(schema, table.name)
+        if columns is not None and table not in UNCOMPARED:
+            names = [name for name, _ in columns if name not in OF_THE_RUN]
+            found[f"{schema}.{table.name}"] = read(connection, schema, table.name, names)
+    return found
 
 
 def _fork_and_wait(project: Project, scenario: Scenario, moment: Moment, said: Path) -> None:

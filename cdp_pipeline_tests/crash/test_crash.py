@@ -4,14 +4,16 @@ import random
 from pathlib import Path
 
 from cdp_pipeline_tests.crash.killing import kill, prepare, random_moment
+from cdp_pipeline_tests.crash.world import SCENARIOS
 from cdp_pipeline_tests.engines import Engine
 
-KILLS = {"duckdb": 10, "postgresql": 4}
+KILLS = {"duckdb": 6, "postgresql": 3}
+SCENARIOS_OF = {"duckdb": SCENARIOS[::2], "postgresql": SCENARIOS[:1]}
 
 
 def test_the_next_run_makes_up_for_one_that_was_killed(engine: Engine, folder: Path, seed: int) -> None:
     rng = random.Random(seed)
-    prepared = prepare(folder)
+    prepared = prepare(folder, SCENARIOS_OF[engine.name])
     for number in range(KILLS[engine.name]):
         undisturbed = prepared[number % len(prepared)]
         found = kill(undisturbed, random_moment(rng, undisturbed), folder / f"killed-{number}")
