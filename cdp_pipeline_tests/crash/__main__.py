@@ -15,8 +15,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from cdp_pipeline_tests.automation.tiny import Rows, copy_of, published, quick_folder
-from cdp_pipeline_tests.crash.killing import Kill, kill, prepare, random_moment, work
+from cdp_pipeline_tests.automation.tiny import Rows, copy_of, published, quick_folder, run_without_dagster
+from cdp_pipeline_tests.crash.killing import Kill, kill, prepare, random_moment
 from cdp_pipeline_tests.crash.world import new_and_changed_days, write_world
 from cdp_pipeline_tests.engines import ENGINES, on
 from cdp_pipeline_tests.operations.children import Child
@@ -73,7 +73,7 @@ def _kill_whole_runs(out: Console, folder: Path, kills: int, rng: random.Random)
     if not kills:
         return 0
     world = write_world(folder / "world")
-    work(world, {})
+    run_without_dagster(world)
     new_and_changed_days(world.folder)
     began = time.monotonic()
     wanted = _end(copy_of(world.folder, folder / "undisturbed").folder)

@@ -11,13 +11,16 @@ import signal
 import time
 import traceback
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn, TypeAlias
 
 from cdp_pipeline import tables
 from cdp_pipeline.config.model import Project
+from cdp_pipeline.errors import UsageError
 from cdp_pipeline.events import customer_events
+from cdp_pipeline.operations.erase import erase
 from cdp_pipeline.operations.pipeline import landing_due, run_stages, stages_due
 from cdp_pipeline.operations.session import open_session
 from cdp_pipeline.warehouse.base import Connection
@@ -30,8 +33,10 @@ SECONDS = 120
 CALLS = ("begin", "commit", "run_text", "fetch_text", "fetch_arrow_text", "load")
 LONGEST = 0.02  # seconds from the beginning of a call to the kill
 # What a run writes about itself, and the numbers of its transactions, of which a killed one has used up some.
-OF_THE_RUN = TIMES_AND_RUNS | {"landed_in", "removed_in", "changed_in", "issued_in", "modified", "pid"}
-UNCOMPARED = (tables.RUNS, tables.METRICS, tables.REPLAYS, tables.SEQUENCE, tables.STAGES, tables.LANDED_FILES)
+OF_THE_RUN = TIMES_AND_RUNS | {"landed_in", "removed_in", "changed_in", "issued_in", "modified", "pid",
+                               "erased_at", "founder_mark"}  # fmt: skip
+UNCOMPARED = (tables.RUNS, tables.METRICS, tables.REPLAYS, tables.SEQUENCE, tables.STAGES, tables.LANDED_FILES,
+              tables.ERASURES, tables.TOMBSTONES, tables.ERASURE_SECRETS)  # fmt: skip
 Tables: TypeAlias = dict[str, Rows]
 Seen: TypeAlias = Callable[[str, str], None]
 
@@ -89,12 +94,12 @@ def prepare(folder: Path, scenarios: Sequence[Scenario] = SCENARIOS) -> list[Und
     """Run the world, then each scenario in a copy of it."""
     customer_events.GROUP_BYTES = 1  # each day is landed in a transaction of its own
     world = write_world(folder / "world")
-    work(world, {})
+    work(world, Scenario("before", lambda folder: None))
     prepared = []
     for number, scenario in enumerate(scenarios):
         before = copy_of(world.folder, folder / f"scenario-{number}").folder
         scenario.change(before)
-        done = work(copy_of(before, folder / f"undisturbed-{number}"), scenario.asked)
+        done = work(copy_of(before, folder / f"undisturbed-{number}"), scenario)
         assert not done.still_due, done.still_due
         prepared.append(Undisturbed(scenario, before, done.calls, done.left))
     return prepared
@@ -111,15 +116,15 @@ def kill(undisturbed: Undisturbed, moment: Moment, place: Path) -> Kill:
     said = place / "killed"
     _fork_and_wait(project, undisturbed.scenario, moment, said)
     stage, _, call = said.read_text(encoding="utf-8").partition("|") if said.exists() else ("", "", "the end")
-    done = work(project, undisturbed.scenario.asked)
+    done = work(project, undisturbed.scenario)
     differing = [name for name in undisturbed.left if done.left[name] != undisturbed.left[name]]
     found = Kill(undisturbed.scenario.name, moment, stage, call, differing, done.still_due)
     engines.current().discard(place)
     return found
 
 
-def work(project: Project, asked: Any, seen: Seen | None = None) -> Outcome:
-    """Run all stages in a session."""
+def work(project: Project, scenario: Scenario, seen: Seen | None = None) -> Outcome:
+    """Erase whom the scenario erases, unless that is done, and run all stages, in a session."""
     calls = 0
     patched: list[tuple[type, str, Any]] = []
 
@@ -140,7 +145,10 @@ def work(project: Project, asked: Any, seen: Seen | None = None) -> Outcome:
             setattr(engine, name, counted(name, engine.__dict__[name]))
         try:
             session.start("")
-            for _ in run_stages(session.connection, project, session.run, **asked):
+            if scenario.erases:
+                with suppress(UsageError):  # nobody is called so any more
+                    erase(session, scenario.erases, only_identifier=False, by="crash", why="a test")
+            for _ in run_stages(session.connection, project, session.run, **scenario.asked):
                 pass
             session.end("done")
         finally:
@@ -205,7 +213,7 @@ def _be_killed(project: Project, scenario: Scenario, moment: Moment, said: Path)
     code = 0
     try:
         Work.__init__ = begin_work  # type: ignore[assignment, method-assign]
-        work(project, scenario.asked, die_at)
+        work(project, scenario, die_at)
     except BaseException:  # noqa: BLE001  # a forked test must not go on in the child
         said.write_text(traceback.format_exc(), encoding="utf-8")
         code = 1

@@ -1,9 +1,9 @@
 """A small world to be killed in: what has run, and what the next run finds to do.
 
-Each scenario changes a copy of the same project, which has run, and says how the next run is asked for. Whatever else a
-run can do (rows of mirror sources, an erasure) becomes a scenario of its own here.
+Each scenario changes a copy of the same project, which has run, and says how the next run is asked for.
 """
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
@@ -21,6 +21,7 @@ start: 2026-01-01
 end: 2026-01-04
 sources:
   web: {files: 'landing/web/{day}/*', event: {id: id, type: type, time: at}}
+  crm: {files: 'landing/crm/{day}.ndjson', mode: mirror, deleted: gone, event: {id: id, type: type, time: at}}
 entities:
   customer:
     identifiers: [{type: crm, max_per_entity: 1}, {type: email}, {type: phone}, {type: cookie, max_links: 3}]
@@ -62,13 +63,37 @@ NEWS = [
 ]
 
 
+# A mirror's rows: contacts that tie e-mails and cookies to customers.
+CONTACTS = [
+    row(51, D2, crm="5", email="eve", cookie="e"),
+    row(52, D2, crm="6", cookie="d"),
+    row(53, D2, crm="7", email="fay"),
+]
+
+
 @dataclass(frozen=True)
 class Scenario:
-    """What changes before a run, and how the run is asked for."""
+    """What changes before a run, how the run is asked for, and whom an operator erases before it."""
 
     name: str
     change: Callable[[Path], None]
     asked: Mapping[str, Any] = field(default_factory=dict)
+    erases: str = ""
+
+
+def contacts(folder: Path, day: date, rows: list[dict[str, Any]]) -> None:
+    """Land rows of the mirror."""
+    file = folder / "landing" / "crm" / f"{day}.ndjson"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text("".join(json.dumps(each) + "\n" for each in rows), encoding="utf-8")
+
+
+def corrected_and_deleted(folder: Path) -> None:
+    """A contact that is somebody else's now, one that is deleted, one that came back, and a day of files."""
+    land(folder, D4, NEWS)
+    changed = [row(51, D3, crm="2", email="eve"), row(52, D3, gone=True), row(54, D3, crm="8", email="fay")]
+    contacts(folder, D3, changed)
+    contacts(folder, D4, [row(52, D4, crm="6", cookie="c"), row(53, D4, gone=True)])
 
 
 def new_and_changed_days(folder: Path) -> None:
@@ -104,10 +129,14 @@ SCENARIOS = (
     Scenario("new and changed days", new_and_changed_days),
     Scenario("replaced days", replaced_days, {"days": Days(D2, D4)}),
     Scenario("an edited project", edited_project),
+    Scenario("corrections and deletions", corrected_and_deleted),
+    Scenario("an erasure", lambda folder: land(folder, D4, NEWS), erases="email:ann"),
     Scenario("all again, with a new day", lambda folder: land(folder, D4, NEWS), {"full": True}),
 )
 
 
 def write_world(folder: Path) -> Project:
     """Write the project and its files of three days."""
-    return write_tiny(folder, PROJECT, BEFORE)
+    project = write_tiny(folder, PROJECT, BEFORE)
+    contacts(project.folder, D2, CONTACTS)
+    return project
