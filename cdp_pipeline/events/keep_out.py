@@ -12,6 +12,7 @@ def keep_out(work: Work, project: Project) -> None:
     keys = tombstones.keys_of(work.connection, work.spec.schemas)
     if keys is None:
         return
+    work.run(SQL["erase_losers"], **keys)
     work.run(SQL["make_erased"])
     work.run(SQL["just_landed"], number=work.number)
     for (kind,) in work.fetch(SQL["kinds"]):

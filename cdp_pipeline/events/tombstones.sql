@@ -18,6 +18,19 @@ where cdp_hmac(
     cast(:inner_key as text), cast(:outer_key as text)
 ) in (select t.mark from cdp.tombstones as t where t.marks in ('event', 'row'))
 
+-- name: erase_losers
+-- Rows that lost against an event which is not erased, and were erased as they stood.
+update cdp.rejected_events as d
+set reason = 'erased', event_id = null, raw = null, source_event_id = null, type = null, version = null,
+    event_time = null, payload = null, mirrored_at = null, is_deleted = null
+where d.event_id is not null
+    and exists (
+        select 1 from scope as s
+        where s.source = d.landed_from and s.place = d.place and d.arrived_on between s.first_day and s.final_day
+    )
+    and cdp_hmac('row ' || coalesce(d.raw, ''), cast(:inner_key as text), cast(:outer_key as text))
+        in (select t.mark from cdp.tombstones as t where t.marks = 'row')
+
 -- name: just_landed
 create temporary table changed_events as
 select e.event_id from cdp.customer_events as e where e.landed_in = :number

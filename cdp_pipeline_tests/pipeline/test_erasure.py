@@ -155,6 +155,17 @@ def test_one_identifier_goes_and_the_person_stays(start: Start) -> None:
     assert spent(pipeline) == {ANN: 20, BOB: 1}
 
 
+def test_a_row_that_lost_and_names_the_person_is_kept_out_too(start: Start) -> None:
+    pipeline = start(project(entities=PEOPLE))
+    twice = (row("b1", crm=BOB, amount=7), row("b1", crm=BOB, email="ann@example.org", amount=7))
+    pipeline.write(f"landing/{day(1)}/web.ndjson", lines(row("a1", crm=ANN, email="ann@example.org"), *twice))
+    pipeline.run()
+    assert erased(pipeline, f"crm_id:{ANN}").still_found == {}
+    pipeline.run(Days(pipeline.project.start, pipeline.now.date()), full=True)
+    assert all("ann@example.org" not in text for text in told(pipeline).values())
+    assert spent(pipeline) == {BOB: 7}
+
+
 def test_whoever_nobody_is_cannot_be_erased(start: Start) -> None:
     pipeline = begun(start)
     with pytest.raises(UsageError, match="belongs to nobody"):
