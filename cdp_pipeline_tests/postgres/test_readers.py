@@ -11,7 +11,10 @@ import pytest
 from cdp_pipeline.config.model import Project
 from cdp_pipeline.events import customer_events
 from cdp_pipeline.operations.pipeline import run_stages
-from cdp_pipeline.operations.session import open_session
+from cdp_pipeline.operations.session import Session, open_session
+from cdp_pipeline.operations.verify import verify
+from cdp_pipeline.operations.verify_rows import Comparison
+from cdp_pipeline.operations.verify_slice import Slice, verify_slice
 from cdp_pipeline.warehouse.lock import Holder
 from cdp_pipeline_tests.automation.tiny import DAYS, FIRST, SECOND, THIRD, land, row, write_tiny
 from cdp_pipeline_tests.engines import Engine
@@ -116,3 +119,29 @@ def test_two_runs_take_turns_and_a_reader_sees_whole_states(project: Project) ->
     assert {(lost, twice, unmatched) for *_, lost, twice, unmatched in reader.seen} <= {(0, 0, 0)}
     assert len(set(reader.seen)) > 2, "it looked at nothing"
     assert reader.seen[-1][0] == reader.seen[-1][3]
+
+
+@pytest.mark.parametrize("proof", ["of all", "of a slice"])
+def test_nobody_waits_for_the_proof_and_nobody_sees_it(project: Project, proof: str) -> None:
+    """Looked at when all is worked out afresh, and not yet taken back."""
+    with (
+        psycopg.connect(project.warehouse, autocommit=True, options="-c lock_timeout=100") as reader,
+        open_session(project, "the proof", lambda holder: None) as session,
+    ):
+        before = reader.execute(LOOK).fetchall()
+        with pytest.MonkeyPatch.context() as patch:
+            seen: list[Any] = []
+            verdicts = Comparison.verdicts
+
+            def look(comparison: Comparison) -> Any:
+                seen.append(reader.execute(LOOK).fetchall())
+                return verdicts(comparison)
+
+            patch.setattr(Comparison, "verdicts", look)
+            if proof == "of all":
+                with session.connection.rehearsal():
+                    assert verify(Session(session.connection, project, "the proof", rehearsal=True)).same
+            else:
+                assert verify_slice(session.connection, project, "customer", session.run, Slice(0, 1)).same
+        assert seen == [before]
+        assert reader.execute(LOOK).fetchall() == before
