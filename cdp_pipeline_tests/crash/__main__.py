@@ -75,8 +75,10 @@ def _kill_whole_runs(out: Console, folder: Path, kills: int, rng: random.Random)
     world = write_world(folder / "world")
     run_without_dagster(world)
     new_and_changed_days(world.folder)
-    began = time.monotonic()
     wanted = _end(copy_of(world.folder, folder / "undisturbed").folder)
+    began = time.monotonic()  # not of the first: it waited until the children's server had imported everything
+    if _end(copy_of(world.folder, folder / "undisturbed-too").folder) != wanted:
+        raise AssertionError("two undisturbed runs differ")
     longest = time.monotonic() - began
     failed = 0
     for number in range(kills):
