@@ -5,11 +5,11 @@ Everything that works on a warehouse does so in a session, whoever starts it: Da
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, time, timedelta
 
 from cdp_pipeline.config.model import Project
-from cdp_pipeline.errors import ProjectErrors, WarehouseError
+from cdp_pipeline.errors import ProjectErrors, PublicationHeld, WarehouseError
 from cdp_pipeline.identity.identity_maps import missing_columns
 from cdp_pipeline.operations.finish_erasure import finish_erasures
 from cdp_pipeline.sql.statements import Statements
@@ -143,7 +143,8 @@ def open_session(project: Project, run: str, waiting: Waiting, *, job: str = "")
     with hold_warehouse(project.warehouse, project.folder, Claim(project.schema_name, job, run, waiting)) as connection:
         _set_up(connection, project)
         session = Session(connection, project, run)
-        finish_erasures(connection, project, session.run)
+        with suppress(PublicationHeld):  # whoever runs the map hears of it, and may let it through
+            finish_erasures(connection, project, session.run)
         yield session
 
 

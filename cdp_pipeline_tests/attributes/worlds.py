@@ -158,7 +158,8 @@ class World:
         number = self.fetch("select s.number from cdp.sequence as s")[0][0]
         self.run("delete from cdp.stages where stage = 'customer/stitched_events'")
         self.run(
-            "insert into cdp.stages values ('customer/stitched_events', 0, :number, :rebuilt, '')",
+            "insert into cdp.stages (stage, cursor, changed_in, rebuilt_in, definition) "
+            "values ('customer/stitched_events', 0, :number, :rebuilt, '')",
             number=number,
             rebuilt=number if rebuilt else 0,
         )

@@ -29,14 +29,10 @@ class Death(NamedTuple):
 # business of the crash test, which needs no Dagster.
 DEATHS = {
     "duckdb": {
-        "before its row in cdp.runs": Death(Moment("runs.start_run"), 6, set()),
         "while it maps": Death(Moment("entity_map.record_changes"), 8, OF_DAYS),
         "before it says that it is done": Death(Moment("runs.end_run"), 8, None),
     },
     "postgresql": {
-        "with a day landed, while it lands another": Death(
-            Moment("customer_events.add_winners", 2), 7, {"cdp.customer_events"}
-        ),
         "while it calculates profiles": Death(Moment("profiles.insert"), 8, None),
     },
 }
@@ -92,8 +88,7 @@ def test_the_next_run_finishes_what_a_killed_one_left(
         dead: dg.DagsterRunStatus.FAILURE,
         report.run: dg.DagsterRunStatus.SUCCESS,
     }
-    killed = [] if at.statement == "runs.start_run" else [(dead, "", "failed")]
-    assert runs(project)[1:] == [*killed, (report.run, "", "done")]
+    assert runs(project)[1:] == [(dead, "", "failed"), (report.run, "", "done")]
     assert run_now(project)[0].run is None
 
 

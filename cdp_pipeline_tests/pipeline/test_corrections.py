@@ -22,7 +22,7 @@ from cdp_pipeline_tests.pipeline.driver import Pipeline, open_pipeline
 from cdp_pipeline_tests.pipeline.limited import limited_history, make_maps, project_of, run_limited_cut
 from cdp_pipeline_tests.pipeline.rebuild import check_full_run
 
-MANY = int(os.environ.get("CDP_TEST_CORRECTIONS", "3"))
+MANY = int(os.environ.get("CDP_TEST_CORRECTIONS", "1"))
 IN_USE = "select i.identifier_type, i.value, i.identifier_id from kind.identifiers as i order by i.identifier_id"
 
 

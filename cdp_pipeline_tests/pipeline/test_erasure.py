@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from cdp_pipeline.errors import UsageError
+from cdp_pipeline.errors import PublicationHeld, UsageError
 from cdp_pipeline.events.landing import Days
 from cdp_pipeline.operations.erase import Erasure, Preview, erase, preview_erasure
 from cdp_pipeline.operations.finish_erasure import finish_erasures
@@ -191,6 +191,29 @@ def test_an_erasure_that_is_broken_off_is_finished_by_whoever_comes_next(start: 
     finish_erasures(pipeline.connection, pipeline.project, pipeline.new_run())
     must_be_gone(pipeline)
     assert broken_receipts(list_receipts(pipeline.connection, pipeline.project)) == []
+
+
+def test_a_map_that_is_held_back_delays_the_end_of_an_erasure(start: Start) -> None:
+    """A bad rule is due too: what was asked for is erased, and the history goes when the map is let through."""
+    guards = "    guards: {publish: {min_entities: 2, max_growth: 2}}\n    stitching:"
+    guarded = PEOPLE.replace("    stitching:", guards).replace(", max_per_entity: 1", "")
+    pipeline = start(project(entities=guarded))
+    pipeline.write(
+        f"landing/{day(1)}/web.ndjson", lines(*FIRST, *(row(f"c{n}", crm=f"c{n}", web=f"w{n}") for n in range(4)))
+    )
+    pipeline.run()
+    pipeline.rewrite(project(entities=guarded.replace("payload->'email'", "'all@example.org'")))
+    with pytest.raises(PublicationHeld):
+        erased(pipeline, f"crm_id:{ANN}")
+    held = pipeline.last_run
+    assert all(
+        "'a1'" not in repr(rows) for rows in pipeline.query("select e.source_event_id from cdp.customer_events as e")
+    )
+    assert list_receipts(pipeline.connection, pipeline.project)[0].finished_at is None
+    pipeline.run(accept_merge=held)
+    finish_erasures(pipeline.connection, pipeline.project, pipeline.new_run())
+    assert list_receipts(pipeline.connection, pipeline.project)[0].finished_at is not None
+    assert all(ANN not in text for text in told(pipeline).values())
 
 
 def test_a_tablet_that_was_somebody_elses_first_gets_an_id_of_its_own(start: Start) -> None:

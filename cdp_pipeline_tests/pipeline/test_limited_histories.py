@@ -16,7 +16,7 @@ from cdp_pipeline_tests.pipeline.driver import open_pipeline
 from cdp_pipeline_tests.pipeline.limited import limited_history, make_maps, project_of, run_limited_cut
 from cdp_pipeline_tests.pipeline.rebuild import check_full_run
 
-MANY = int(os.environ.get("CDP_TEST_LIMITED_HISTORIES", "6"))
+MANY = int(os.environ.get("CDP_TEST_LIMITED_HISTORIES", "4"))
 FEW = max(1, MANY // 4)
 # The stages after which a run may stop, and how far it has come then.
 STAGES = {
@@ -38,7 +38,7 @@ def test_every_table_equals_the_oracle_after_every_cut(tmp_path: Path, seed: int
             run_limited_cut(pipeline, shape.kind, cut)
             check_equal(published(pipeline, shape.kind), expected(state), f"{where}, cut {place}")
             assert facts_by_group(pipeline, shape.kind) == state.facts_by_group, f"{where}, cut {place}"
-        check_full_run(pipeline, where)
+        check_full_run(pipeline, where, proof=True)
 
 
 @pytest.mark.parametrize("number", range(FEW))
