@@ -19,12 +19,11 @@ from cdp_pipeline_tests.automation.tiny import (
     every_row,
     land,
     published,
-    row,
     run_without_dagster,
     runs,
     write_tiny,
 )
-from cdp_pipeline_tests.automation.webserver import ask, states, turn_off
+from cdp_pipeline_tests.automation.webserver import states
 from scripts.dev_server import dev_server, free_port, load_errors
 
 MODULE = ("-m", "cdp_pipeline.definitions")
@@ -84,22 +83,6 @@ def test_the_command_materializes_a_day_and_a_range_of_days(project: Project) ->
     assert len(every_row(project)["customer.profiles"]) == 2
 
 
-LAUNCH = """
-mutation Launch($assets: [AssetKeyInput!], $days: [String!]) {
-  launchPartitionBackfill(backfillParams: {assetSelection: $assets, partitionNames: $days}) {
-    __typename
-    ... on LaunchBackfillSuccess {backfillId}
-    ... on PythonError {message}
-  }
-}
-"""
-RUNS = """
-query Runs($id: String!) {
-  runsOrError(filter: {tags: [{key: "dagster/backfill", value: $id}]}) {... on Runs {results {id status}}}
-}
-"""
-
-
 def run_of_sensor_ends(url: str) -> None:
     """Wait until the run that the landing sensor asked for has succeeded."""
     end = time.monotonic() + 120
@@ -109,46 +92,14 @@ def run_of_sensor_ends(url: str) -> None:
         time.sleep(0.3)
 
 
-def first_run_of_a_backfill(url: str, assets: list[str], days: list[str]) -> tuple[str, str]:
-    """Launch a backfill as the UI does; return its first run and how that ended."""
-    keys = [{"path": asset.split("/")} for asset in assets]
-    launched = ask(url, LAUNCH, assets=keys, days=days)["launchPartitionBackfill"]
-    assert launched["__typename"] == "LaunchBackfillSuccess", launched
-    end = time.monotonic() + 240
-    while time.monotonic() < end:
-        found = ask(url, RUNS, id=launched["backfillId"])["runsOrError"]["results"]
-        assert len(found) <= 1, found
-        if found and found[0]["status"] in ("SUCCESS", "FAILURE", "CANCELED"):
-            return found[0]["id"], found[0]["status"]
-        time.sleep(0.3)
-    raise AssertionError("the backfill has no run, or it does not end")
-
-
-def test_a_backfill_from_the_ui_is_one_run_over_the_days(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The table of identifiers has no partitions and is of the same step as the graph, which has.
-
-    Dagster parts what belongs to days from the rest, and does the days in one run. Its daemon looks for backfills every
-    30 seconds, so that this takes half a minute, most of it asleep. Meanwhile the sensor lands what lies there.
-    """
+def test_the_daemon_lands_what_lies_there_without_a_hand(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As `make ui` starts it, on the engine whose file one process at a time can open."""
     for name, value in environment(**WARNINGS).items():
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
     age(project.folder)
-    of_days = ["cdp/customer_events", "customer/event_identifiers", "customer/identity_graph"]
     with dev_server(project.folder, free_port(), project.folder / "server.log") as server:
         assert load_errors(server.url) == {}
         run_of_sensor_ends(server.url)
-        turn_off(server.url, "landing_web")
-        land(project.folder, FIRST, DAYS[FIRST][:1])
-        land(project.folder, SECOND, [*DAYS[SECOND][:2], row(10, SECOND, cookie="d")])
-        land(project.folder, THIRD, [])
-        days = ["2026-01-01", "2026-01-02"]
-        run_id, status = first_run_of_a_backfill(server.url, [*of_days, "customer/identifiers"], days)
-    assert status == "SUCCESS"
-    with instance_of(project) as instance:
-        record = instance.get_run_by_id(run_id)
-    assert record is not None
-    assert {key.to_user_string() for key in record.asset_selection or ()} == set(of_days)
-    assert [days for _, days, _ in runs(project)] == ["", "2026-01-01..2026-01-02"]
-    assert runs(project)[1:] == [(run_id, "2026-01-01..2026-01-02", "done")]
-    assert event_ids(project) == ["e1", "e10", "e4", "e5", "e7"]
+    assert [(days, status) for _, days, status in runs(project)] == [("", "done")]
+    assert len(every_row(project)["customer.profiles"]) == 2

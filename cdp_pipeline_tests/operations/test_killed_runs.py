@@ -92,6 +92,7 @@ def test_the_next_run_finishes_what_a_killed_one_left(
     assert run_now(project)[0].run is None
 
 
+@pytest.mark.parametrize("engine", ["duckdb"], indirect=True, scope="module")
 def test_whoever_waits_goes_on_when_the_holder_is_killed(
     project: Project, folder: Path, undisturbed: dict[str, Rows]
 ) -> None:
@@ -109,6 +110,7 @@ def test_whoever_waits_goes_on_when_the_holder_is_killed(
     assert statuses(project)[run] is dg.DagsterRunStatus.FAILURE
 
 
+@pytest.mark.parametrize("engine", ["postgresql"], indirect=True, scope="module")
 def test_two_at_once_take_turns_and_a_dead_waiter_blocks_nobody(
     project: Project, folder: Path, undisturbed: dict[str, Rows]
 ) -> None:

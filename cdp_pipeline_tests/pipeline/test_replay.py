@@ -98,6 +98,22 @@ def test_a_replay_that_was_broken_off_is_taken_up(start: Start) -> None:
     check_full_run(pipeline, "broken off")
 
 
+def test_what_comes_late_counts_as_if_it_had_come_in_time(start: Start) -> None:
+    """A log-in of six days ago joins the two today; an order of yesterday that comes after today's is in the sum."""
+    spent = "    attributes: [{id: spent, type: sum, value: \"(payload->>'amount')::numeric(18,2)\"}]\n"
+    pipeline = start(with_maps() + spent)
+    land(pipeline, row("o1", web="phone", at="2026-02-01T10:00:00Z", amount=10), number=1)
+    land(pipeline, row("o3", email="ann@x", at="2026-02-08T10:00:00Z", amount=100), number=8)
+    pipeline.run()
+    query = "select cast(p.spent as integer) from kind.profiles as p order by 1"
+    assert pipeline.column(query) == [10, 100]
+    login = row("login", web="phone", email="ann@x", at="2026-02-02T10:00:00Z")
+    land(pipeline, login, row("o2", web="phone", at="2026-02-07T10:00:00Z", amount=1000), number=9)
+    facts = pipeline.run()[STITCHED]
+    assert (pipeline.column(query), facts.metrics["events_rekeyed"]) == ([1110], 1)
+    check_full_run(pipeline, "late")
+
+
 def test_a_batch_takes_whole_groups_of_people() -> None:
     a, b, c, d, e, f = (UUID(int=number) for number in range(6))
     flows = [Flow(a, b, 5, restitched=False), Flow(b, c, 5, restitched=False), Flow(None, d, 4, restitched=False)]
