@@ -47,6 +47,11 @@ grant connect, create, temporary on database :"DBNAME" to :"writer";
   from pg_catalog.pg_namespace as n
   where pg_catalog.pg_get_userbyid(n.nspowner) = :'writer'
   \gexec
+  -- But the key of the tombstones, by which an erased value could be told.
+  select format('revoke all on table %I.erasure_secrets from %I', t.schemaname, :'reader')
+  from pg_catalog.pg_tables as t
+  where t.tablename = 'erasure_secrets' and t.tableowner = :'writer'
+  \gexec
   alter default privileges for role :"writer" grant usage on schemas to :"reader";
   alter default privileges for role :"writer" grant select on tables to :"reader";
 \endif

@@ -29,6 +29,7 @@ class Table:
         daily: whether its rows belong to a day of arrival; a server keeps them apart by it.
         indexes: the columns by which a server finds a few of its rows, `a, b` for two at once.
         rising: the columns whose values rise from page to page, by which it finds the newest pages.
+        secret: whether nobody but who writes it may read it, where a server can tell them apart.
         columns: its columns.
     """
 
@@ -39,6 +40,7 @@ class Table:
     daily: bool = False
     indexes: tuple[str, ...] = ()
     rising: tuple[str, ...] = ()
+    secret: bool = False
     columns: tuple[Column, ...] = ()
 
     def having(self, columns: str) -> "Table":

@@ -101,7 +101,7 @@ TOMBSTONES = Table(
         entity text: the kind of entity of an identifier; else empty
         mark text: hex of HMAC-SHA256 of what it is and its id or text
 """)
-ERASURE_SECRETS = Table(CDP, "erasure_secrets", "the secret key of the tombstones", public=False).having("""
+ERASURE_SECRETS = Table(CDP, "erasure_secrets", "the key of the tombstones", public=False, secret=True).having("""
         inner_key text: the key with each byte xor 0x36, in hex
         outer_key text: the key with each byte xor 0x5c, in hex
 """)

@@ -39,6 +39,10 @@ where n.nspname = %(schema)s and c.relname = %(table)s and a.attnum > 0 and not 
     and c.relkind in ('r', 'p', 'v', 'm', 'f')
 order by a.attnum
 """
+_OTHERS = """
+SELECT DISTINCT grantee FROM information_schema.role_table_grants
+WHERE table_schema = %(schema)s AND table_name = %(table)s AND grantee NOT IN (current_user, 'PUBLIC')
+"""
 _COMMENT = """
 SELECT obj_description(c.oid, 'pg_class')
 FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
@@ -281,6 +285,10 @@ class PostgresConnection(Connection):
         by_day = " PARTITION BY RANGE (arrived_on)" if table.daily else ""
         text = render(create_table(table, schema)).text
         self.run_text(text + by_day, {}, f"create.{table.name}")
+        if table.secret:
+            name = f"{_quoted(schema)}.{_quoted(table.name)}"
+            for (role,) in self.fetch_text(_OTHERS, {"schema": schema, "table": table.name}, "others"):
+                self.run_text(f"REVOKE ALL ON {name} FROM {_quoted(role)}".replace("%", "%%"), {}, f"hide.{table.name}")
 
     @override
     def open_days(self, days: Iterable[date], only: Table | None = None) -> None:
