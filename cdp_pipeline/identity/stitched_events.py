@@ -137,6 +137,10 @@ def _record(work: Work, last_change: int, left: int) -> None:
 
 def _check(work: Work) -> None:
     checked = exp.table_("stitched_events", db="kind") if work.due is Due.ALL else exp.to_table("stitched_now")
+    anchors = exp.select("w.anchor_id").from_("stitched_now as w")
+    some = exp.column("identifier_id", table="x").isin(query=anchors)
+    anchoring = exp.true() if work.due is Due.ALL else some
     for invariant, name in zip(INVARIANTS, ("doubled_events", "missing_events", "strangers", "astray"), strict=True):
-        places = {} if name == "missing_events" else {"checked": checked}
+        places: dict[str, exp.Expr] = {} if name == "missing_events" else {"checked": checked}
+        places |= {"anchoring": anchoring} if name == "astray" else {}
         work.must_be_empty(invariant, SQL[name].bind({}, **places))

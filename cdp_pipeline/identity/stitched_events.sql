@@ -241,12 +241,9 @@ from (
 -- Events of an entity that no group is now.
 select count(*)
 from (select distinct s.entity_id from :checked as s where s.entity_id is not null) as o
-where not exists (
-    select 1
-    from kind.entities as e
-    join kind.identifier_groups as m on m.identifier_id = e.key_id and m.entity_id = e.entity_id
-    where e.entity_id = o.entity_id
-)
+left join kind.entities as e on e.entity_id = o.entity_id
+left join kind.identifier_groups as m on m.identifier_id = e.key_id and m.entity_id = o.entity_id
+where m.entity_id is null
 
 -- name: astray
 -- Events that belong to another entity than their anchor did when they happened.
@@ -255,7 +252,7 @@ from :checked as s
 left join (
     select x.identifier_id, x.entity_id, x.valid_from, x.valid_to
     from kind.entity_map as x
-    where x.identifier_id in (select w.anchor_id from :checked as w)
+    where :anchoring
 ) as m on m.identifier_id = s.anchor_id
     and coalesce(m.valid_from, cast('-infinity' as timestamptz)) <= s.event_time
     and s.event_time < coalesce(m.valid_to, cast('infinity' as timestamptz))
