@@ -1,15 +1,18 @@
 """What is known of identifiers and of the links between them: who says so, since when, and what became of it."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from sqlglot import exp
+
 from cdp_pipeline.config.model import Project
 from cdp_pipeline.events.found_by import Rules, rules_that_find
-from cdp_pipeline.operations.verdicts import Decision, Verdicts
+from cdp_pipeline.identity.decisions import Decision, read_decisions
+from cdp_pipeline.operations.verdicts import Verdicts
 from cdp_pipeline.sql.statements import Statements
 from cdp_pipeline.warehouse.base import Connection, Row
 
@@ -170,15 +173,15 @@ class Reader:
         self.entity = project.entities[kind]
         self.schemas = {"cdp": project.schema_name, "kind": self.entity.schema_name}
         self._known: dict[UUID, Identifier] = {}
-        self.verdicts = Verdicts(Decision(*row) for row in self.fetch("decisions"))
+        self.verdicts = Verdicts(read_decisions(connection, self.schemas))
 
     def fetch(self, name: str, **values: Any) -> list[Row]:
         """The rows of a query of explain.sql."""
         return self.connection.fetch(SQL[name].bind(self.schemas), **values)
 
-    def fetch_columns(self, name: str, **values: Any) -> list[Any]:
+    def fetch_columns(self, name: str, trees: Mapping[str, exp.Expr] | None = None, **values: Any) -> list[Any]:
         """The columns of such a query, as NumPy arrays."""
-        rows = self.connection.fetch_arrow(SQL[name].bind(self.schemas), **values)
+        rows = self.connection.fetch_arrow(SQL[name].bind(self.schemas, **(trees or {})), **values)
         return [column.to_numpy() for column in rows.columns]
 
     def identifiers(self, ids: Iterable[UUID]) -> dict[UUID, Identifier]:

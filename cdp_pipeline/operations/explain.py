@@ -5,12 +5,13 @@
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
 from cdp_pipeline.config.model import Project
 from cdp_pipeline.errors import UsageError
+from cdp_pipeline.identity.decisions import Decision
 from cdp_pipeline.operations.evidence import (
     ExampleEvent,
     FromMap,
@@ -23,12 +24,20 @@ from cdp_pipeline.operations.evidence import (
 )
 from cdp_pipeline.operations.names import Name, read_name
 from cdp_pipeline.operations.neighbourhood import Drawing, draw_around
-from cdp_pipeline.operations.verdicts import Decision
 from cdp_pipeline.warehouse.base import Connection
 
 MOST_LINKS = 50
 MOST_CHANGES = 20
 MOST_LOG_INS = 20
+
+
+@dataclass(frozen=True)
+class Withdrawal:
+    """Who took a decision back, when (UTC), and why if somebody said so."""
+
+    by: str
+    at: datetime
+    why: str | None
 
 
 @dataclass(frozen=True)
@@ -38,6 +47,7 @@ class KnownDecision:
     decision: Decision
     names: tuple[str, ...]
     state: str
+    withdrawn: Withdrawal | None = None
 
 
 @dataclass(frozen=True)
@@ -241,24 +251,26 @@ def _empty_map_rows(reader: Reader, identifier: Identifier) -> tuple[FromMap, ..
 
 
 def _decisions_about(reader: Reader, identifier_id: UUID) -> tuple[KnownDecision, ...]:
-    decisions = [Decision(*row) for row in reader.fetch("decisions_about", id=identifier_id)]
-    return known_decisions(reader, decisions)
+    rows = reader.fetch("decisions_about", id=identifier_id)
+    known = known_decisions(reader, [Decision(*row[:7]) for row in rows])
+    withdrawn = [None if row[8] is None else Withdrawal(*row[7:]) for row in rows]
+    return tuple(
+        each if taken_back is None else replace(each, state="withdrawn", withdrawn=taken_back)
+        for each, taken_back in zip(known, withdrawn, strict=True)
+    )
 
 
 def known_decisions(reader: Reader, decisions: Sequence[Decision]) -> tuple[KnownDecision, ...]:
     """Decisions with the names of whom they are about."""
-    ends = [[end for end in (each.identifier_id, each.other_id) if end is not None] for each in decisions]
-    identifiers = reader.identifiers(end for pair in ends for end in pair)
+    identifiers = reader.identifiers(end for each in decisions for end in each.ends)
     return tuple(
-        KnownDecision(decision, tuple(identifiers[end].name for end in pair), _state(reader, decision))
-        for decision, pair in zip(decisions, ends, strict=True)
+        KnownDecision(
+            each,
+            tuple(identifiers[end].name for end in each.ends),
+            "in force" if reader.verdicts.in_force(each) else "replaced",
+        )
+        for each in decisions
     )
-
-
-def _state(reader: Reader, decision: Decision) -> str:
-    if decision.withdrawn_at is not None:
-        return "withdrawn"
-    return "in force" if reader.verdicts.in_force(decision) else "replaced"
 
 
 def _changes_of(reader: Reader, identifier_id: UUID) -> tuple[Change, ...]:

@@ -21,15 +21,9 @@ select q.identifier_id, q.links, q.threshold, q.entities_it_would_join, q.other_
 from kind.quarantined_identifiers as q
 where q.identifier_id in (select unnest(cast(:ids as uuid[])))
 
--- name: decisions
--- What operators decided and did not take back: of each subject the latest holds.
-select d.decision_id, d.verdict, d.identifier_id, d.other_id, d.by, d.why, d.at, d.withdrawn_by, d.withdrawn_at
-from kind.decisions as d
-where d.withdrawn_at is null
-order by d.decision_id
-
 -- name: decisions_about
-select d.decision_id, d.verdict, d.identifier_id, d.other_id, d.by, d.why, d.at, d.withdrawn_by, d.withdrawn_at
+select d.decision_id, d.identifier_id, d.other_id, d.verdict, d.by, d.why, d.at, d.withdrawn_by, d.withdrawn_at,
+    d.withdrawn_why
 from kind.decisions as d
 where d.identifier_id = :id or d.other_id = :id
 order by d.decision_id
@@ -107,15 +101,16 @@ select e.event_id, e.source_id, e.source_event_id, e.type, e.event_time
 from cdp.customer_events as e
 where e.event_id in (select unnest(cast(:ids as uuid[])))
 
--- name: members_of_components
--- The identifiers of whole components, the most important first.
+-- name: members
+-- The identifiers of whole components or entities, the most important first.
 select cast(i.identifier_id as text) as identifier_id
 from kind.identifier_groups as g
 join kind.identifiers as i on i.identifier_id = g.identifier_id
-where g.component_id in (select unnest(cast(:components as uuid[])))
+where :of in (select unnest(cast(:ids as uuid[])))
 order by i.priority, i.superseded, i.first_seen, i.identifier_id
 
--- name: links_of_components
+-- name: links_within
+-- The links whose ends are both of some components or entities.
 select cast(l.identifier_id as text) as identifier_id, cast(l.other_id as text) as other_id,
     cast(greatest(
         coalesce(sum(l.events) filter (where l.kind = 'anchor'), 0),
@@ -124,28 +119,8 @@ select cast(l.identifier_id as text) as identifier_id, cast(l.other_id as text) 
 from kind.identity_graph as l
 join kind.identifier_groups as g on g.identifier_id = l.identifier_id
 join kind.identifier_groups as h on h.identifier_id = l.other_id
-where g.component_id in (select unnest(cast(:components as uuid[])))
-    and h.component_id in (select unnest(cast(:components as uuid[])))
+where :of in (select unnest(cast(:ids as uuid[]))) and :other_of in (select unnest(cast(:ids as uuid[])))
     and l.kind <> 'same'
-group by l.identifier_id, l.other_id
-
--- name: members_of_entity
-select cast(i.identifier_id as text) as identifier_id
-from kind.identifier_groups as g
-join kind.identifiers as i on i.identifier_id = g.identifier_id
-where g.entity_id = :entity_id
-order by i.priority, i.superseded, i.first_seen, i.identifier_id
-
--- name: links_of_entity
-select cast(l.identifier_id as text) as identifier_id, cast(l.other_id as text) as other_id,
-    cast(greatest(
-        coalesce(sum(l.events) filter (where l.kind = 'anchor'), 0),
-        coalesce(sum(l.events) filter (where l.kind = 'next'), 0)
-    ) as bigint) as events
-from kind.identity_graph as l
-join kind.identifier_groups as g on g.identifier_id = l.identifier_id
-join kind.identifier_groups as h on h.identifier_id = l.other_id
-where g.entity_id = :entity_id and h.entity_id = :entity_id and l.kind <> 'same'
 group by l.identifier_id, l.other_id
 
 -- name: components_across

@@ -4,9 +4,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
+from cdp_pipeline.identity.decisions import Decision
 from cdp_pipeline.operations.evidence import Identifier, Link, Quarantine, Reader
 from cdp_pipeline.operations.explain import KnownDecision, known_decisions
-from cdp_pipeline.operations.verdicts import Decision
 
 MOST_VALUES = 6
 _MOST_COUNTED = 2_000
@@ -83,7 +83,7 @@ def _of_link(reader: Reader, link: Link) -> Obstacle:
 def _different(reader: Reader, ends: tuple[Identifier, Identifier]) -> list[Decision]:
     """The decisions that the groups of two identifiers are of different entities."""
     decisions = reader.verdicts.different
-    named = {end for each in decisions for end in (each.identifier_id, each.other_id) if end is not None}
+    named = {end for each in decisions for end in each.ends}
     members = {member for end in named for member in reader.verdicts.class_of(end)}
     groups: dict[UUID, UUID] = dict(reader.fetch("entities_of", ids=list(members))) if members else {}
     marks = [_marks(end, groups, reader) for end in ends]
@@ -96,9 +96,7 @@ def _marks(end: Identifier, groups: dict[UUID, UUID], reader: Reader) -> set[UUI
 
 
 def _parts(decision: Decision, marks: Sequence[set[UUID]], groups: dict[UUID, UUID], reader: Reader) -> bool:
-    sides = [_meant(end, groups, reader) for end in (decision.identifier_id, decision.other_id) if end is not None]
-    if len(sides) != 2:
-        return False
+    sides = [_meant(end, groups, reader) for end in decision.ends]
     return any(bool(marks[a] & sides[0]) and bool(marks[1 - a] & sides[1]) for a in (0, 1))
 
 

@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 import numpy as np
+from sqlglot import exp
 
 from cdp_pipeline.operations.evidence import Identifier, Reader
 from cdp_pipeline.operations.link_graph import LinkGraph, Numbers, Use
@@ -16,8 +17,7 @@ _MOST_COMPONENTS = 50
 def entity_graph(reader: Reader, entity_id: UUID) -> LinkGraph:
     """An entity's group, with the decisions that hold it together."""
     building = _Building(reader)
-    building.add_nodes(reader.fetch_columns("members_of_entity", entity_id=entity_id)[0])
-    building.add_links(reader.fetch_columns("links_of_entity", entity_id=entity_id))
+    building.add_whole("entity_id", [entity_id])
     return building.graph()
 
 
@@ -33,10 +33,9 @@ def wider_graph(reader: Reader, one: Identifier, other: Identifier) -> LinkGraph
         hubs, between = _hubs_between(reader, one, other)
         components = _with_unstitched(reader, list(dict.fromkeys([*components, *between])))
     building = _Building(reader)
-    building.add_nodes(reader.fetch_columns("members_of_components", components=components)[0])
+    building.add_whole("component_id", components)
     building.add_nodes([str(hub) for hub in hubs])
     building.add_nodes([str(end.identifier_id) for end in (one, other)])
-    building.add_links(reader.fetch_columns("links_of_components", components=components))
     if hubs:
         building.add_links(reader.fetch_columns("links_of_hubs", hubs=hubs, components=components))
     refused = reader.fetch("refused_of_components", components=components)
@@ -76,11 +75,18 @@ class _Building:
     """A graph that is being put together."""
 
     def __init__(self, reader: Reader) -> None:
+        self._reader = reader
         self._verdicts = reader.verdicts
         self._names: list[str] = []
         self._numbers: dict[str, int] = {}
         self._ends: list[Numbers] = []
         self._events: list[Numbers] = []
+
+    def add_whole(self, column: str, ids: Sequence[UUID]) -> None:
+        """Adds whole entities or components, by which of these columns of the groups their ids are in."""
+        of, other_of = (exp.column(column, table=alias) for alias in "gh")
+        self.add_nodes(self._reader.fetch_columns("members", {"of": of}, ids=ids)[0])
+        self.add_links(self._reader.fetch_columns("links_within", {"of": of, "other_of": other_of}, ids=ids))
 
     def add_nodes(self, texts: Sequence[str]) -> None:
         """Adds identifiers that are not there yet, in this order."""

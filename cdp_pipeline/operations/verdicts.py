@@ -1,66 +1,40 @@
-"""What operators decided, as far as it is in force."""
+"""The decisions in force, looked up by whom they are about."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from datetime import datetime
 from uuid import UUID
 
-
-@dataclass(frozen=True)
-class Decision:
-    """A decision: what it says of whom, who made it and why, and who took it back."""
-
-    decision_id: int
-    verdict: str
-    identifier_id: UUID
-    other_id: UUID | None
-    by: str
-    why: str
-    at: datetime
-    withdrawn_by: str | None
-    withdrawn_at: datetime | None
+from cdp_pipeline.identity.decisions import PAIRS, PINS, Decision, Decisions
 
 
 class Verdicts:
-    """The decisions in force: of each subject the latest that was not withdrawn.
+    """The decisions in force.
 
     Attributes:
         of_pair: same or different, by the two identifiers.
         pinned: quarantine or release, by the identifier.
+        unstitched: what takes links out of use, by the one identifier or the two.
     """
 
-    def __init__(self, decisions: Iterable[Decision]) -> None:
-        self.of_pair: dict[frozenset[UUID], Decision] = {}
-        self.pinned: dict[UUID, Decision] = {}
-        self._unstitched: dict[frozenset[UUID], Decision] = {}
-        for decision in sorted(decisions, key=lambda each: each.decision_id):
-            if decision.withdrawn_at is not None:
-                continue
-            subject = frozenset(end for end in (decision.identifier_id, decision.other_id) if end is not None)
-            if decision.verdict in ("same", "different"):
-                self.of_pair[subject] = decision
-            elif decision.verdict in ("quarantine", "release"):
-                self.pinned[decision.identifier_id] = decision
-            elif decision.verdict == "unstitch":
-                self._unstitched[subject] = decision
-        self._classes = _classes(decision for decision in self.of_pair.values() if decision.verdict == "same")
+    def __init__(self, decisions: Decisions) -> None:
+        in_force = decisions.in_force
+        self.of_pair = {frozenset(each.ends): each for each in in_force if each.verdict in PAIRS}
+        self.pinned = {each.identifier_id: each for each in in_force if each.verdict in PINS}
+        self.unstitched = {frozenset(each.ends): each for each in in_force if each.verdict == "unstitch"}
+        self._numbers = {each.decision_id for each in in_force}
+        self._first = decisions.same_classes()
+        members: dict[UUID, list[UUID]] = defaultdict(list)
+        for member, first in self._first.items():
+            members[first].append(member)
+        self._classes = {first: frozenset(each) for first, each in members.items()}
 
     def in_force(self, decision: Decision) -> bool:
         """Whether a decision holds now."""
-        subject = frozenset(end for end in (decision.identifier_id, decision.other_id) if end is not None)
-        holding = (self.of_pair.get(subject), self.pinned.get(decision.identifier_id), self._unstitched.get(subject))
-        return decision.decision_id in {held.decision_id for held in holding if held is not None}
+        return decision.decision_id in self._numbers
 
     def unstitches(self, one: UUID, other: UUID) -> Decision | None:
         """The decision that takes a link out of use."""
         subjects = (frozenset((one, other)), frozenset((one,)), frozenset((other,)))
-        return next((self._unstitched[subject] for subject in subjects if subject in self._unstitched), None)
-
-    @property
-    def unstitched(self) -> Mapping[frozenset[UUID], Decision]:
-        """What was unstitched: single identifiers and pairs."""
-        return self._unstitched
+        return next((self.unstitched[subject] for subject in subjects if subject in self.unstitched), None)
 
     @property
     def same(self) -> list[Decision]:
@@ -74,23 +48,6 @@ class Verdicts:
 
     def class_of(self, identifier_id: UUID) -> frozenset[UUID]:
         """All identifiers that decisions say are the same as one, itself among them."""
-        return self._classes.get(identifier_id, frozenset((identifier_id,)))
-
-
-def _classes(same: Iterable[Decision]) -> dict[UUID, frozenset[UUID]]:
-    neighbours: dict[UUID, set[UUID]] = defaultdict(set)
-    for decision in same:
-        if decision.other_id is not None:
-            neighbours[decision.identifier_id].add(decision.other_id)
-            neighbours[decision.other_id].add(decision.identifier_id)
-    classes: dict[UUID, frozenset[UUID]] = {}
-    for start in neighbours:
-        if start in classes:
-            continue
-        members, waiting = {start}, [start]
-        while waiting:
-            for found in neighbours[waiting.pop()] - members:
-                members.add(found)
-                waiting.append(found)
-        classes.update(dict.fromkeys(members, frozenset(members)))
-    return classes
+        return (
+            self._classes[self._first[identifier_id]] if identifier_id in self._first else frozenset((identifier_id,))
+        )

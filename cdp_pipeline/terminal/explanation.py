@@ -125,8 +125,9 @@ def _links(links: Sequence[Link], in_all: dict[str, int]) -> Part:
 def _decision_row(known: KnownDecision) -> tuple[str, ...]:
     made = known.decision
     state = known.state
-    if made.withdrawn_at is not None:
-        state = f"withdrawn by {made.withdrawn_by} on {tell_time(made.withdrawn_at)}"
+    if known.withdrawn is not None:
+        why = f" ({known.withdrawn.why})" if known.withdrawn.why else ""
+        state = f"withdrawn by {known.withdrawn.by} on {tell_time(known.withdrawn.at)}{why}"
     return (
         str(made.decision_id),
         made.verdict,
