@@ -48,12 +48,17 @@ def recalculate(
 def _again(
     project: Path, what: str, work: "Callable[[Session], Report]", dry_run: bool, as_json: bool, *, wait: bool = True
 ) -> None:
+    from cdp_pipeline.operations.again import RUNNING, Report
     from cdp_pipeline.operations.recorded import work_alone
     from cdp_pipeline.terminal.again import show_report
     from cdp_pipeline.validation import load_valid_project
+    from cdp_pipeline.warehouse.lock import WarehouseHeld, not_waiting
 
     checked = load_valid_project(project)
-    waiting = terminal.tell_waiting if wait else None
-    with terminal.progress(as_json) as listener:
-        report = work_alone(checked, what, work, dry_run=dry_run, waiting=waiting, listener=listener)
+    waiting = terminal.tell_waiting if wait else not_waiting
+    try:
+        with terminal.progress(as_json) as listener:
+            report = work_alone(checked, what, work, dry_run=dry_run, waiting=waiting, listener=listener)
+    except WarehouseHeld:
+        report = Report(what, dry_run, RUNNING, 0.0, [])
     show_report(report, as_json)

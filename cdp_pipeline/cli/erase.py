@@ -27,7 +27,8 @@ def erase(  # noqa: PLR0913 - a verb's options
     """Erase a person, or one identifier, from every table, for good; later runs and rebuilds keep them out."""
     from cdp_pipeline.operations import erase as erasing
     from cdp_pipeline.operations.receipts import broken_receipts, list_receipts
-    from cdp_pipeline.operations.session import open_for_reading, open_rehearsal, open_session
+    from cdp_pipeline.operations.recorded import work_alone
+    from cdp_pipeline.operations.session import open_for_reading
     from cdp_pipeline.terminal import erasure as shown
     from cdp_pipeline.validation import load_valid_project
 
@@ -42,8 +43,15 @@ def erase(  # noqa: PLR0913 - a verb's options
         raise UsageError("Name whom to erase, such as email:ann@x.org, or ask for --receipts.")
     if not dry_run and not (by and why):
         raise UsageError("An erasure needs --why and --by: its receipt says who asked for it, and why.")
-    with open_rehearsal(checked, "cdp erase", terminal.tell_waiting) as session:
-        preview = erasing.preview_erasure(session, who, only_identifier=only_identifier)
+    with terminal.progress(True) as listener:
+        preview = work_alone(
+            checked,
+            "erase",
+            lambda session: erasing.preview_erasure(session, who, only_identifier=only_identifier),
+            dry_run=True,
+            waiting=terminal.tell_waiting,
+            listener=listener,
+        )
     if dry_run or not as_json:
         shown.show_preview(preview, as_json)
     if dry_run:
@@ -52,6 +60,13 @@ def erase(  # noqa: PLR0913 - a verb's options
         raise UsageError("With --json nobody can be asked: look at it with --dry-run, then say --yes.")
     if not yes:
         typer.confirm("Erase all of this, for good?", abort=True)
-    with open_session(checked, "cdp erase", terminal.tell_waiting) as session:
-        done = erasing.erase(session, who, only_identifier=only_identifier, by=by, why=why)
+    with terminal.progress(as_json) as listener:
+        done = work_alone(
+            checked,
+            "erase",
+            lambda session: erasing.erase(session, who, only_identifier=only_identifier, by=by, why=why),
+            dry_run=False,
+            waiting=terminal.tell_waiting,
+            listener=listener,
+        )
     shown.show_erasure(done, as_json)

@@ -18,9 +18,9 @@ from cdp_pipeline.errors import UsageError
 from cdp_pipeline.events.customer_events import customer_events_spec
 from cdp_pipeline.events.tombstones import erase_events, make_keys
 from cdp_pipeline.operations.finish_erasure import finish_erasures
-from cdp_pipeline.operations.owner import find_owner
+from cdp_pipeline.operations.owner import Owner, find_owner
 from cdp_pipeline.operations.receipts import Receipt, read_receipt
-from cdp_pipeline.operations.rejected_text import erase_rejected_text
+from cdp_pipeline.operations.rejected_text import SayingRow, erase_rows, rows_that_say
 from cdp_pipeline.operations.search import search_everywhere
 from cdp_pipeline.operations.session import Session
 from cdp_pipeline.operations.summary import schemas_of
@@ -49,7 +49,7 @@ class Preview:
         scope: person or identifier.
         events: events that go.
         events_of_others: those of them that belong to others or to nobody.
-        rejected_rows: rejected rows that lose their content.
+        rejected_rows: rows that landed and are no events, and lose their content.
         erased: the identifiers that go.
         shared: identifiers of the person that stay.
     """
@@ -75,10 +75,20 @@ class Erasure:
 
 @dataclass(frozen=True)
 class _Target:
-    kind: str
+    """Who was asked for, and whether the person goes or the identifier alone."""
+
+    owner: Owner
     scope: str
-    entity_id: UUID | None
-    identifier_id: UUID | None
+
+    @property
+    def entity_id(self) -> str | None:
+        """The person's id as a value of statements."""
+        return None if self.owner.entity_id is None else str(self.owner.entity_id)
+
+    @property
+    def identifier_id(self) -> str | None:
+        """The identifier's id as a value of statements."""
+        return None if self.owner.identifier_id is None else str(self.owner.identifier_id)
 
 
 def preview_erasure(session: Session, text: str, *, only_identifier: bool) -> Preview:
@@ -94,10 +104,10 @@ def preview_erasure(session: Session, text: str, *, only_identifier: bool) -> Pr
     """
     target = _find(session.connection, session.project, text, only_identifier=only_identifier)
     spec = customer_events_spec(session.project)
-    spec = replace(spec, schemas=schemas_of(session.project, target.kind), invariants=())
+    spec = replace(spec, schemas=schemas_of(session.project, target.owner.kind), invariants=())
     with stage(session.connection, spec, session.run) as work:
         _collect(work, session.project, target)
-        return _look(work, target)
+        return _look(work, target)[0]
 
 
 def erase(session: Session, text: str, *, only_identifier: bool, by: str, why: str) -> Erasure:
@@ -126,70 +136,80 @@ def _find(connection: Connection, project: Project, text: str, *, only_identifie
             f"`{text}` belongs to nobody: no event has carried it, or too many share it. Erase the identifier alone "
             "with --identifier; then every event that carries it goes."
         )
-    return _Target(owner.kind, "identifier" if only_identifier else "person", owner.entity_id, owner.identifier_id)
+    return _Target(owner, "identifier" if only_identifier else "person")
 
 
 def _collect(work: Work, project: Project, target: _Target) -> None:
     """Which identifiers and events go: `erasing_identifiers` and the temporary table `erased`."""
     work.run(SQL["empty_queue"])
-    values = _values(target)
-    work.run(SQL["carried"], **values)
+    work.run(SQL["carried"], entity_id=target.entity_id, identifier_id=target.identifier_id)
     work.run(SQL["make_erased"])
-    work.run(SQL["shared"], entity_id=values["entity_id"])
+    work.run(SQL["shared"], entity_id=target.entity_id)
     if target.scope == "person":
-        work.run(SQL["of_the_person"], entity_id=values["entity_id"])
-        work.run(SQL["events_of_the_person"], entity_id=values["entity_id"])
+        work.run(SQL["of_the_person"], entity_id=target.entity_id)
+        work.run(SQL["events_of_the_person"], entity_id=target.entity_id)
     else:
-        work.run(SQL["of_the_identifier"], identifier_id=values["identifier_id"])
+        work.run(SQL["of_the_identifier"], identifier_id=target.identifier_id)
     work.run(SQL["events_that_carry"])
     for kind in project.entities:
         work.connection.run(SQL["also_carried"].bind(schemas_of(project, kind)))
 
 
-def _values(target: _Target) -> dict[str, Any]:
-    ids = {"entity_id": target.entity_id, "identifier_id": target.identifier_id}
-    return {name: None if value is None else str(value) for name, value in ids.items()}
-
-
-def _look(work: Work, target: _Target) -> Preview:
+def _look(work: Work, target: _Target) -> tuple[Preview, list[SayingRow]]:
+    """What goes, and the rejected rows that go because of their text."""
     events, rejected = work.fetch(SQL["counts"])[0]
-    of_others = work.scalar(SQL["events_of_others"], entity_id=_values(target)["entity_id"])
     rows = sorted(work.fetch(SQL["identifiers"]))
     erased = [ErasedIdentifier(*row[:3]) for row in rows if row[3]]
-    shared = [ErasedIdentifier(*row[:3]) for row in rows if not row[3] and target.scope == "person"]
-    return Preview(target.kind, target.entity_id, target.scope, events, of_others, rejected, erased, shared)
+    saying = rows_that_say(work, [each.value for each in erased])
+    preview = Preview(
+        target.owner.kind,
+        target.owner.entity_id,
+        target.scope,
+        events,
+        work.scalar(SQL["events_of_others"], entity_id=target.entity_id),
+        rejected + len(saying),
+        erased,
+        [ErasedIdentifier(*row[:3]) for row in rows if not row[3] and target.scope == "person"],
+    )
+    return preview, saying
 
 
 def _begin(
     connection: Connection, project: Project, run: Run, target: _Target, said: Mapping[str, str]
 ) -> tuple[Preview, int]:
     """The first transaction: events go, tombstones come, everything downstream is due."""
-    spec = replace(customer_events_spec(project), schemas=schemas_of(project, target.kind), invariants=())
+    kind = target.owner.kind
+    spec = replace(customer_events_spec(project), schemas=schemas_of(project, kind), invariants=())
     with stage(connection, spec, run) as work:
         work.facts.due = Due.CHANGES
         _collect(work, project, target)
-        preview = _look(work, target)
+        preview, saying = _look(work, target)
         keys = make_keys(work)
-        work.run(SQL["add_identifier_tombstones"], entity=target.kind, **keys)
+        work.run(SQL["add_identifier_tombstones"], entity=kind, **keys)
         work.run(SQL["touch"])
         if target.scope == "person":
-            work.run(SQL["close_ids"], entity_id=_values(target)["entity_id"], now=work.now, **keys)
-        rows = erase_rejected_text(work, [each.value for each in preview.erased], keys)
-        events = erase_events(work, keys)
-        work.run(SQL["erased_map_rows"])
-        work.run(SQL["log_map_rows"], number=work.number)
-        maps = work.run(SQL["remove_map_rows"])
-        if maps:
-            work.run(SQL["read_maps_again"])
-        followed: dict[str, Any] = {"maps": f"{target.kind}/identity_maps", "graph": f"{target.kind}/identity_graph"}
-        work.run(SQL["make_due"], number=work.number, **followed)
+            work.run(SQL["close_ids"], entity_id=target.entity_id, now=work.now, **keys)
+        erase_events(work, keys)
+        erase_rows(work, saying, keys)
         removed = {
-            f"{project.schema_name}.customer_events": events,
-            f"{project.schema_name}.rejected_events": preview.rejected_rows + rows,
+            f"{project.schema_name}.customer_events": preview.events,
+            f"{project.schema_name}.rejected_events": preview.rejected_rows,
             f"{spec.schemas['kind']}.identifiers": len(preview.erased),
-            f"{spec.schemas['kind']}.identity_map_rows": maps,
+            f"{spec.schemas['kind']}.identity_map_rows": _erase_map_rows(work),
         }
-        values = {"entity": target.kind, "scope": target.scope, "entity_id": _values(target)["entity_id"], **said}
+        followed: dict[str, Any] = {"maps": f"{kind}/identity_maps", "graph": f"{kind}/identity_graph"}
+        work.run(SQL["make_due"], number=work.number, **followed)
+        values: dict[str, Any] = {"entity": kind, "scope": target.scope, "entity_id": target.entity_id, **said}
         work.run(SQL["add_erasure"], **values, now=work.now, removed=json.dumps(removed))
         ((erasure_id, *_),) = work.fetch(SQL["unfinished"])[-1:]
     return preview, int(erasure_id)
+
+
+def _erase_map_rows(work: Work) -> int:
+    """Takes away what identity maps say of whoever is erased; returns how many rows."""
+    work.run(SQL["erased_map_rows"])
+    work.run(SQL["log_map_rows"], number=work.number)
+    rows = work.run(SQL["remove_map_rows"])
+    if rows:
+        work.run(SQL["read_maps_again"])
+    return rows

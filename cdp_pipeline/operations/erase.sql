@@ -89,10 +89,10 @@ where v.identifier_id in (select s.identifier_id from shared as s)
 
 -- name: rows_that_say
 -- Rejected rows in whose text a value stands; whether as a word of its own is looked at afterwards.
-select distinct d.landed_from, d.place, d.place_row, d.reason, d.raw, v.value
+select distinct d.landed_from, d.place, d.place_row, d.raw, v.value
 from cdp.rejected_events as d
 join erased_values as v on position(lower(v.value) in lower(d.raw)) > 0
-where d.raw is not null
+where d.raw is not null and not exists (select 1 from erased as e where e.event_id = d.event_id)
 
 -- name: erase_rows
 update cdp.rejected_events as d

@@ -1,6 +1,7 @@
 """Rejected rows in whose text an erased value stands: they lose their content, and are kept out by their text."""
 
 import re
+from typing import NamedTuple
 
 import pyarrow as pa
 
@@ -12,31 +13,36 @@ SQL = Statements(__package__, "erase.sql")
 SHORTEST = 4  # a value of fewer characters, such as 42, stands in many rows by chance
 
 
-def erase_rejected_text(work: Work, values: list[str], keys: Keys) -> int:
-    """Erases rejected rows whose text holds one of the values as a word of its own, in whatever case.
+class SayingRow(NamedTuple):
+    """A rejected row, by its place, and its text."""
 
-    Returns:
-        How many.
-    """
+    landed_from: str
+    place: str
+    place_row: int
+    raw: str
+
+
+def rows_that_say(work: Work, values: list[str]) -> list[SayingRow]:
+    """The rejected rows, apart from those of erased events, in which a value stands by itself, in whatever case."""
     looked_for = [value for value in values if len(value) >= SHORTEST]
     if not looked_for:
-        return 0
+        return []
     work.connection.load("erased_values", pa.table({"value": pa.array(looked_for, pa.string())}))
-    rows = [row for row in work.fetch(SQL["rows_that_say"]) if is_word(row[5], row[4])]
+    found = work.fetch(SQL["rows_that_say"])
     work.connection.unload("erased_values")
+    return sorted({SayingRow(*row[:4]) for row in found if is_word(row[4], row[3])})
+
+
+def erase_rows(work: Work, rows: list[SayingRow], keys: Keys) -> None:
+    """Erases rejected rows, and keeps them out by their text."""
     if not rows:
-        return 0
-    columns = {
-        "landed_from": pa.array([row[0] for row in rows], pa.string()),
-        "place": pa.array([row[1] for row in rows], pa.string()),
-        "place_row": pa.array([row[2] for row in rows], pa.int64()),
-        "raw": pa.array([row[4] for row in rows], pa.string()),
-    }
-    work.connection.load("erased_rows", pa.table(columns))
-    erased = work.run(SQL["erase_rows"])
+        return
+    types = (pa.string(), pa.string(), pa.int64(), pa.string())
+    columns = [pa.array(column, type_) for column, type_ in zip(zip(*rows, strict=True), types, strict=True)]
+    work.connection.load("erased_rows", pa.table(dict(zip(SayingRow._fields, columns, strict=True))))
+    work.run(SQL["erase_rows"])
     work.run(SQL["add_row_tombstones"], **keys)
     work.connection.unload("erased_rows")
-    return erased
 
 
 def is_word(value: str, text: str) -> bool:

@@ -8,14 +8,13 @@ from uuid import uuid4
 
 from cdp_pipeline.attributes.profiles import profiles_spec
 from cdp_pipeline.config.model import Project
-from cdp_pipeline.errors import CdpError
 from cdp_pipeline.operations.pipeline import landing_due, stages_due
 from cdp_pipeline.operations.session import open_for_reading
 from cdp_pipeline.operations.summary import schemas_of
 from cdp_pipeline.sql.statements import Statements
 from cdp_pipeline.tables import ERASURES, PROFILES
 from cdp_pipeline.warehouse.base import Connection
-from cdp_pipeline.warehouse.lock import Holder
+from cdp_pipeline.warehouse.lock import Holder, WarehouseHeld, not_waiting
 from cdp_pipeline.warehouse.stage import Run
 
 SQL = Statements(__package__, "status.sql")
@@ -69,26 +68,16 @@ class Status:
     unfinished_erasures: int = 0
 
 
-class _HeldError(CdpError):
-    def __init__(self, holder: Holder | None) -> None:
-        super().__init__("held")
-        self.holder = holder
-
-
 def read_status(project: Project) -> Status:
     """Looks at the landing folder and the warehouse, and waits for nobody.
 
     Raises:
         WarehouseError: the warehouse cannot be opened, or no run has made its tables yet.
     """
-
-    def waiting(holder: Holder | None) -> None:
-        raise _HeldError(holder)
-
     try:
-        with open_for_reading(project, "cdp status", waiting) as connection:
+        with open_for_reading(project, "cdp status", not_waiting) as connection:
             return _look(connection, project)
-    except _HeldError as held:
+    except WarehouseHeld as held:
         return Status(held.holder)
 
 

@@ -14,6 +14,8 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from cdp_pipeline.errors import WarehouseBusy
+
 POLL_SECONDS = 0.2
 
 
@@ -27,6 +29,27 @@ class Holder:
 
     def __str__(self) -> str:
         return f"process {self.pid}, run {self.run}, since {self.since}"
+
+
+class WarehouseHeld(WarehouseBusy):
+    """Another process holds the writer's lock, and whoever asked does not wait.
+
+    Attributes:
+        holder: who holds it, as far as that is known.
+    """
+
+    def __init__(self, holder: Holder | None) -> None:
+        super().__init__(f"The warehouse is held by {holder or 'another process'}.")
+        self.holder = holder
+
+
+def not_waiting(holder: Holder | None) -> None:
+    """What a claim does that would rather have nothing than wait.
+
+    Raises:
+        WarehouseHeld: always.
+    """
+    raise WarehouseHeld(holder)
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 
-from cdp_pipeline.errors import WarehouseBusy, WarehouseError
+from cdp_pipeline.errors import WarehouseError
 from cdp_pipeline.warehouse.base import Connection
 from cdp_pipeline.warehouse.duckdb import DuckDBConnection
-from cdp_pipeline.warehouse.lock import Claim, Holder, writer_lock
+from cdp_pipeline.warehouse.lock import Claim, not_waiting, writer_lock
 
 _DUCKDB = "duckdb:///"
 
@@ -82,15 +82,11 @@ def peek_into_warehouse(url: str, folder: Path, schema: str, reader: str) -> Ite
         schema: the project's shared schema.
         reader: who asks, as others see it.
     """
-
-    def waiting(holder: Holder | None) -> None:
-        raise WarehouseBusy(f"The warehouse is held by {holder or 'another process'}.")
-
     with ExitStack() as stack:
         connection = None
         if not url.startswith(_DUCKDB) or duckdb_path(url, folder).exists():
             with suppress(WarehouseError):
-                claim = Claim(schema, "", reader, waiting)
+                claim = Claim(schema, "", reader, not_waiting)
                 connection = stack.enter_context(read_warehouse(url, folder, claim))
         yield connection
 

@@ -76,3 +76,11 @@ def ran(ran_once: Path, folder: Path) -> Project:
 def fresh(folder: Path) -> Project:
     """Return a project that never ran."""
     return write_tiny(folder / "tiny")
+
+
+@pytest.fixture
+def standing_in_the_project(ran: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Be nobody, in the folder of a project that has run."""
+    monkeypatch.chdir(ran.folder)
+    for name in ("USER", "LOGNAME"):
+        monkeypatch.delenv(name, raising=False)

@@ -15,12 +15,7 @@ from cdp_pipeline_tests.cli.test_verbs import lines
 WHO = ("--why", "request 12", "--by", "eve")
 
 
-@pytest.fixture(autouse=True)
-def stand_in_the_project(ran: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Be nobody, in the folder of a project that has run."""
-    monkeypatch.chdir(ran.folder)
-    for name in ("USER", "LOGNAME"):
-        monkeypatch.delenv(name, raising=False)
+pytestmark = pytest.mark.usefixtures("standing_in_the_project")
 
 
 def test_replay_says_that_nothing_changed_or_that_somebody_is_at_work(ran: Project, cdp: Command) -> None:
@@ -70,6 +65,7 @@ def test_an_erasure_is_shown_asked_for_and_receipted(
 
     done = document(cdp("erase", "email:ann", *WHO, "--yes", "--json"))
     assert done["still_found"] == {}
+    assert runs(ran)[-1][1:] == ("", "done")
     assert json.loads(done["receipt"]["removed"])["cdp.customer_events"] > 0
     assert "Nobody is known by email ann" in cdp("profile", "email:ann").err
     (_, _, receipt) = lines(cdp("erase", "--receipts").out)

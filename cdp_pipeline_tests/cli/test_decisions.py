@@ -15,12 +15,7 @@ TIME = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d"
 WHY = ("--why", "they called", "--by", "eve")
 
 
-@pytest.fixture(autouse=True)
-def stand_in_the_project(ran: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Be nobody, in the folder of a project that has run."""
-    monkeypatch.chdir(ran.folder)
-    for name in ("USER", "LOGNAME"):
-        monkeypatch.delenv(name, raising=False)
+pytestmark = pytest.mark.usefixtures("standing_in_the_project")
 
 
 # A verdict with the identifiers that it names, and what the next run will do.

@@ -34,6 +34,8 @@ entities:
     attributes:
       - {id: revenue, type: sum, value: "(payload->>'amount')::numeric(18,2)", sources: web, default: 0}
 """
+# The beginning of an identity map, up to the type of its primary id.
+MAP_OF = "    identity_maps:\n      - {table: raw.map, primary: {type: "
 
 
 def write_project(folder: Path, text: str = SHOP, files: Mapping[str, str] | None = None) -> Path:

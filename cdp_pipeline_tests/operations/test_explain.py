@@ -18,8 +18,6 @@ from cdp_pipeline_tests.operations.worlds import (
     id_of,
     insert,
     land,
-    settle,
-    settle_shared,
     web,
 )
 from cdp_pipeline_tests.pipeline.driver import Pipeline, open_pipeline
@@ -30,7 +28,7 @@ def world(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     """Return two people who share a cookie, an e-mail of everybody, and a cookie of nobody else."""
     with open_pipeline(tmp_path_factory.mktemp("explain") / "world", WORLD) as pipeline:
         land(pipeline, SHARED_WORLD)
-        settle_shared(pipeline)
+        pipeline.run(full=True)
         yield pipeline
 
 
@@ -126,7 +124,7 @@ def test_decisions_are_told_with_whether_they_hold(own: Pipeline) -> None:
     decide(own, "different", "email:bob@x", "email:ann@x", why="a second call")
     decide(own, "unstitch", "email:ann@x", withdrawn=True)
     decide(own, "quarantine", "email:ann@x", why="a mailing list")
-    settle(own, quarantined={"email:ann@x": (1, 4, 1, True)})
+    own.run(full=True)
     found = explain(own, "email:ann@x")
     assert [(each.decision.verdict, each.names, each.state) for each in found.decisions] == [
         ("same", ("email:ann@x", "email:bob@x"), "replaced"),
@@ -142,7 +140,7 @@ def test_decisions_are_told_with_whether_they_hold(own: Pipeline) -> None:
 def test_an_unstitched_link_names_the_decision(own: Pipeline) -> None:
     land(own, [web(email="ann@x", cookies="a"), web(email="bob@x", cookies="a")])
     number = decide(own, "unstitch", "cookie:a", "email:bob@x", why="a kiosk")
-    settle(own)
+    own.run(full=True)
     links = {link.other.name: link for link in explain(own, "cookie:a").links}
     assert {name: link.use for name, link in links.items()} == {"email:ann@x": "in use", "email:bob@x": "unstitched"}
     unstitched = links["email:bob@x"].decision
@@ -235,7 +233,7 @@ def read_map(pipeline: Pipeline) -> None:
         if persons:
             insert(pipeline, "identity_graph", arrived_on=CHANGED.date(), identifier_id=ann, other_id=one, kind="map",
                    first_seen=CHANGED, last_seen=CHANGED, events=0)  # fmt: skip
-    settle(pipeline)
+    pipeline.run(full=True)
 
 
 def test_what_would_remain_without_an_identity_map_is_told(mapped: Pipeline) -> None:

@@ -18,8 +18,6 @@ from cdp_pipeline_tests.operations.worlds import (
     id_of,
     insert,
     land,
-    settle,
-    settle_shared,
     shop,
     web,
 )
@@ -34,7 +32,7 @@ def world(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     """Return two people who share a cookie, an e-mail of everybody, and a cookie of nobody else."""
     with open_pipeline(tmp_path_factory.mktemp("explain") / "world", WORLD) as pipeline:
         land(pipeline, SHARED_WORLD)
-        settle_shared(pipeline)
+        pipeline.run(full=True)
         yield pipeline
 
 
@@ -52,7 +50,7 @@ def chain_of_fifty() -> list[Seen]:
 def chain(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
     with open_pipeline(tmp_path_factory.mktemp("explain") / "chain", WORLD) as pipeline:
         land(pipeline, chain_of_fifty())
-        settle(pipeline)
+        pipeline.run(full=True)
         yield pipeline
 
 
@@ -125,7 +123,7 @@ def test_where_no_single_link_holds_them_the_smallest_set_is_named(own: Pipeline
     """Two families of cookies, each held together by two e-mails, share two cookies."""
     families = [web(email=f"{side}{n}@x", cookies=[f"{side}1", f"{side}2", f"{side}3"]) for side in "ab" for n in "12"]
     land(own, [*families * 2, web("view", cookies=["a1", "b1"]), web("view", cookies=["a3", "b3"])])
-    settle(own)
+    own.run(full=True)
     found = explain(own, "email:a1@x", "email:b2@x")
     parting = found.parting
     assert parting is not None
@@ -139,7 +137,7 @@ def test_where_no_single_link_holds_them_the_smallest_set_is_named(own: Pipeline
 
 def test_ids_that_redirect_come_back_where_their_key_goes(own: Pipeline) -> None:
     land(own, [web(email="ann@x", cookies="a"), web(email="bob@x", cookies="b"), web("view", cookies=["a", "b"])])
-    settle(own)
+    own.run(full=True)
     earlier = "0f54dcad-0e40-662d-3572-8ca04c7ea820"
     bob = id_of(own, "email:bob@x")
     insert(own, "entities", entity_id=earlier, key_id=bob, founder_id=bob, ordinal=1, issued_in=99)
@@ -151,7 +149,7 @@ def test_ids_that_redirect_come_back_where_their_key_goes(own: Pipeline) -> None
 def test_a_decision_is_a_step_and_can_be_what_holds_them(own: Pipeline) -> None:
     land(own, [web(email="ann@x", cookies="a"), web(email="bob@x", cookies="b")])
     decide(own, "same", "email:ann@x", "cookie:b", why="she called")
-    settle(own)
+    own.run(full=True)
     found = explain(own, "cookie:a", "email:bob@x")
     assert steps(found) == [
         ("cookie:a", "email:ann@x", "in use"),
@@ -168,7 +166,7 @@ def test_a_decision_is_a_step_and_can_be_what_holds_them(own: Pipeline) -> None:
 def test_a_decision_beside_evidence_is_taken_away_with_it(own: Pipeline) -> None:
     land(own, [web(email="ann@x", cookies="a"), web("view", cookies="b")])
     decide(own, "same", "email:ann@x", "cookie:a")
-    settle(own)
+    own.run(full=True)
     parting = explain(own, "email:ann@x", "cookie:a").parting
     assert parting is not None
     (held,) = parting.links
@@ -182,7 +180,7 @@ def test_decisions_hold_across_an_identifier_that_is_in_use_no_more(own: Pipelin
     own.write("landing/2026-02-01/web-0.ndjson", '{"id": "e0", "type": "view", "at": "2026-02-01", "cookies": "a"}\n'
               '{"id": "e1", "type": "view", "at": "2026-02-01", "cookies": "b"}\n')  # fmt: skip
     own.replace(FIRST.date())
-    settle(own)
+    own.run(full=True)
     found = explain(own, "cookie:a", "cookie:b")
     assert steps(found) == [("cookie:a", "cookie:m", "decided"), ("cookie:m", "cookie:b", "decided")]
 
@@ -220,7 +218,7 @@ def test_a_shared_identifier_says_when_it_is_whose(world: Pipeline) -> None:
 
 def test_two_that_one_entity_had_at_different_times_share_nothing(own: Pipeline) -> None:
     land(own, [web(email="ann@x", cookies="a"), web("view", cookies="b"), web("view", cookies="c")])
-    settle(own)
+    own.run(full=True)
     ann = entity(own, "email:ann@x")
     for name, since, until in (("b", None, FIRST), ("c", FIRST, None)):
         cookie = id_of(own, f"cookie:{name}")
@@ -247,7 +245,7 @@ def test_every_limit_is_named_with_its_place(
 ) -> None:
     own.rewrite(WORLD.replace(old, new))
     land(own, [web(email="ann@x", cookies="a"), web(email="bob@x", cookies="a")])
-    settle(own, [refused])
+    own.run(full=True)
     (obstacle,) = explain(own, "email:ann@x", "email:bob@x").obstacles
     assert obstacle.link is not None
     assert obstacle.link.refusal is not None
@@ -262,7 +260,7 @@ def crowd(email: str, *cookies: str) -> list[Seen]:
 
 def test_a_hub_is_named_with_its_numbers(own: Pipeline) -> None:
     land(own, [*crowd("all@x", "a", "b"), web("view", cookies=["b", "c"])])
-    settle(own, quarantined={"email:all@x": (5, 4, 5, False)})
+    own.run(full=True)
     found = explain(own, "cookie:a", "cookie:c")
     assert steps(found) == [
         ("cookie:a", "email:all@x", "quarantine"),
@@ -278,7 +276,7 @@ def test_a_hub_is_named_with_its_numbers(own: Pipeline) -> None:
 
 def test_two_hubs_with_a_person_between_are_found(own: Pipeline) -> None:
     land(own, [*crowd("one@x", "a", "m"), web("view", cookies=["m", "n"]), *crowd("two@x", "n", "b", "more")])
-    settle(own, quarantined={"email:one@x": (5, 4, 5, False), "email:two@x": (6, 4, 6, False)})
+    own.run(full=True)
     found = explain(own, "cookie:a", "cookie:b")
     assert [step[:2] for step in steps(found)] == [
         ("cookie:a", "email:one@x"), ("email:one@x", "cookie:m"), ("cookie:m", "cookie:n"),
@@ -297,7 +295,7 @@ def test_one_that_is_in_quarantine_itself_is_an_obstacle(world: Pipeline) -> Non
 def test_a_decision_keeps_them_apart_and_says_who_and_why(own: Pipeline) -> None:
     land(own, [web(email="ann@x", cookies="a"), web(email="bob@x", cookies="b")])
     number = decide(own, "different", "email:bob@x", "cookie:a", why="two people")
-    settle(own)
+    own.run(full=True)
     found = explain(own, "email:ann@x", "cookie:b")
     assert found.chain is None
     (obstacle,) = found.obstacles
@@ -310,7 +308,7 @@ def test_a_decision_keeps_them_apart_and_says_who_and_why(own: Pipeline) -> None
 def test_a_link_refused_by_a_decision_comes_with_it(own: Pipeline) -> None:
     land(own, [web(email="ann@x", cookies="a"), web(email="bob@x", cookies="a")])
     number = decide(own, "different", "email:bob@x", "email:ann@x")
-    settle(own, [("email:bob@x", "cookie:a", "different", "surplus", "decision 1")])
+    own.run(full=True)
     (obstacle,) = explain(own, "email:ann@x", "email:bob@x").obstacles
     assert obstacle.reason == "refused link"
     assert [known.decision.decision_id for known in obstacle.decisions] == [number]
@@ -320,7 +318,7 @@ def test_a_link_refused_by_a_decision_comes_with_it(own: Pipeline) -> None:
 def test_an_unstitched_link_is_on_the_path_with_its_decision(own: Pipeline, names: tuple[str, ...]) -> None:
     land(own, [web(email="ann@x", cookies=["b", "a"]), web(email="bob@x", cookies="a")])
     number = decide(own, "unstitch", *names, why="a kiosk")
-    settle(own)
+    own.run(full=True)
     found = explain(own, "email:ann@x", "email:bob@x")
     assert not found.together
     assert ("cookie:a", "email:bob@x", "unstitched") in steps(found)
@@ -337,7 +335,7 @@ def test_one_that_is_in_use_no_more_is_an_obstacle(own: Pipeline) -> None:
     land(own, [web("view", cookies=["a", "b"])])
     own.write("landing/2026-02-01/web-0.ndjson", '{"id": "e0", "type": "view", "at": "2026-02-01", "cookies": "b"}\n')
     own.replace(FIRST.date())
-    settle(own)
+    own.run(full=True)
     found = explain(own, "cookie:a", "cookie:b")
     assert [(each.reason, each.identifier and each.identifier.name) for each in found.obstacles] == [
         ("not in use", "cookie:a")
@@ -360,7 +358,7 @@ def test_of_a_long_chain_the_middle_is_left_out_of_the_picture_but_not_the_cut(o
     seen = [web("view", cookies=[f"k{step:03}", f"k{step + 1:03}"]) for step in range(230) for _ in (1, 2)]
     del seen[2 * 90]
     land(own, seen)
-    settle(own)
+    own.run(full=True)
     found = explain(own, "cookie:k000", "cookie:k230")
     assert (found.steps, len(found.chain or ())) == (230, 200)
     names = [dot.value for dot in found.drawing.dots]

@@ -35,6 +35,21 @@ CUSTOMER = """\
       - {identifier: cookie, value: "payload->>'cookie'"}
       - {identifier: email, value: "payload->>'email'"}
 """
+# People of unique numbers, who may share a device; what they spent, and in how many events they were seen.
+PEOPLE = """\
+  customer:
+    identifiers:
+      - {type: crm_id, max_per_entity: 1}
+      - {type: email}
+      - {type: web_id, bridge: false, when_shared: by_time}
+    stitching:
+      - {identifier: web_id, value: "payload->>'web'"}
+      - {identifier: email, value: "payload->'email'"}
+      - {identifier: crm_id, value: "payload->>'crm'"}
+    attributes:
+      - {id: spent, type: sum, value: "(payload->>'amount')::numeric(38,2)", default: 0}
+      - {id: seen, type: expression, value: count(*)}
+"""
 WEB = """\
   web: {files: 'landing/{day}/web*', event: {id: id, type: type, time: at}}
 """

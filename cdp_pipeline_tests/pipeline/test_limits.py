@@ -8,23 +8,9 @@ import pytest
 from cdp_pipeline.errors import PublicationHeld
 from cdp_pipeline_tests.pipeline.conftest import Start
 from cdp_pipeline_tests.pipeline.driver import Pipeline
-from cdp_pipeline_tests.pipeline.projects import day, lines, project, row
+from cdp_pipeline_tests.pipeline.projects import PEOPLE, day, lines, project, row
 from cdp_pipeline_tests.pipeline.rebuild import check_full_run
 
-PEOPLE = """\
-  customer:
-    identifiers:
-      - {type: crm_id, max_per_entity: 1}
-      - {type: email}
-      - {type: web_id, bridge: false, when_shared: by_time}
-    stitching:
-      - {identifier: web_id, value: "payload->>'web'"}
-      - {identifier: email, value: "payload->'email'"}
-      - {identifier: crm_id, value: "payload->>'crm'"}
-    attributes:
-      - {id: spent, type: sum, value: "(payload->>'amount')::numeric(38,2)", default: 0}
-      - {id: seen, type: expression, value: count(*)}
-"""
 LAST_LOGIN = PEOPLE.replace("by_time", "last_login")
 NOBODY = PEOPLE.replace("by_time", "nobody")
 
