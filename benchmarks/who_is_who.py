@@ -70,11 +70,15 @@ def _part_two(folder: Path, people: int, events: int, table: Table) -> None:
     _land(folder, 1, email=[f"p{n}@x.org" for n in numbers], cookie=[f"c{n}" for n in numbers])
     with _opened(folder) as session:
         full = _measure(session, table, f"full build of {2 * people:,} identifiers, {len(numbers):,} events", None)
-        _prove(session, table, full)
         _land(folder, 2, email=["p1@x.org"], other=["p2@x.org"], cookie=["c1"])
         _measure(session, table, "a link that makes two people one", full)
         (folder / "landing" / "2026-01-02" / "events.parquet").unlink()
         _measure(session, table, "it is taken away: they part", full, Days(date(2026, 1, 2), date(2026, 1, 2)))
+        more = range(0, 2 * people, 200 // events)  # half of them people who come for the first time
+        _land(folder, 3, email=[f"p{n}@x.org" for n in more], cookie=[f"c{n}" for n in more])
+        _measure(session, table, f"{len(more):,} events more, 1 %", full)
+        _measure(session, table, "nothing new", full)
+        _prove(session, table, full)
 
 
 def _crowd(folder: Path, crowd: int, table: Table) -> None:
@@ -123,9 +127,10 @@ def _measure(session: Session, table: Table, what: str, full: float | None, days
     }
     cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
     stitched = facts["customer/stitched_events"].metrics
-    entities = facts["customer/entity_map"].metrics["entities"]
+    entities = facts["customer/entity_map"].metrics.get("entities")
     share = "" if full is None else f"{cpu / full:.1%}"
-    table.add_row(what, f"{cpu:.2f}", f"{wall:.2f}", share, f"{entities:,.0f}", f"{stitched['events_rekeyed']:,.0f}")
+    counts = ("" if count is None else f"{count:,.0f}" for count in (entities, stitched.get("events_rekeyed")))
+    table.add_row(what, f"{cpu:.2f}", f"{wall:.2f}", share, *counts)
     return cpu
 
 
