@@ -210,7 +210,7 @@ def _refuse_early_rows(work: Work, project: Project) -> None:
 
 def _decide(work: Work) -> None:
     """Which row of each id is the event."""
-    for name in ("replaced_events", "related", "contested", "contest", "winners", "unchanged"):
+    for name in ("replaced_events", "related", "contested", "contest", "winners", "contested_days", "unchanged"):
         work.run(SQL[name])
 
 

@@ -16,12 +16,17 @@ insert into scope (source, place, first_day, final_day) values (:source, :place,
 -- The events, and the deletions of events, whose rows are read again or lie there no more. A row without a readable day
 -- goes with its file.
 create temporary table replaced as
-select e.event_id
+select e.event_id, e.arrived_on
 from cdp.customer_events as e
 join scope as s on s.source = e.landed_from and s.place = e.place
 where e.arrived_on between s.first_day and s.final_day
+    and e.arrived_on in (
+        select r.arrived_on
+        from cdp.landed_rows as r
+        join scope as o on o.source = r.source and o.place = r.place
+    )
 union all
-select d.event_id
+select d.event_id, d.arrived_on
 from cdp.rejected_events as d
 join scope as s on s.source = d.landed_from and s.place = d.place
 where d.reason = 'deleted' and d.arrived_on between s.first_day and s.final_day
@@ -97,13 +102,20 @@ select c.event_id, c.is_deleted, case when c.mirrored_at is null then 'duplicate
 from contest as c
 where c.rank = 1
 
+-- name: contested_days
+-- Where events of those ids stand now: an engine need not look for them among the rows of other days.
+create temporary table contested_days as
+select r.event_id, r.arrived_on from replaced as r where r.event_id in (select i.event_id from contested as i)
+union
+select l.event_id, l.arrived_on from related as l where l.event_id in (select i.event_id from contested as i)
+
 -- name: unchanged
 -- Events that stay as they are, so that nothing downstream is done again for them; one that stands twice is written anew.
 create temporary table unchanged as
 select e.event_id
 from cdp.customer_events as e
 join contest as c on c.event_id = e.event_id and c.rank = 1 and not c.is_deleted
-where e.event_id in (select i.event_id from contested as i)
+where (e.event_id, e.arrived_on) in (select d.event_id, d.arrived_on from contested_days as d)
     and e.arrived_on = c.arrived_on and e.landed_from = c.landed_from and e.type = c.type and e.version = c.version and e.event_time = c.event_time
     and e.source_id = c.source_id and e.source_event_id = c.source_event_id
     and cast(e.payload as text) = cast(c.payload as text)
@@ -115,7 +127,7 @@ having count(*) = 1
 update cdp.customer_events as e
 set place = c.place, place_row = c.place_row, mirrored_at = c.mirrored_at
 from contest as c
-where c.event_id = e.event_id and c.rank = 1
+where c.event_id = e.event_id and c.arrived_on = e.arrived_on and c.rank = 1
     and (c.place <> e.place or c.place_row <> e.place_row or c.mirrored_at is distinct from e.mirrored_at)
     and e.event_id in (select u.event_id from unchanged as u)
 
@@ -133,12 +145,12 @@ select distinct l.arrived_on from landed_counts as l where l.is_good
 insert into cdp.removed_events (event_id, arrived_on, removed_in)
 select e.event_id, e.arrived_on, :number
 from cdp.customer_events as e
-where e.event_id in (select i.event_id from contested as i)
+where (e.event_id, e.arrived_on) in (select d.event_id, d.arrived_on from contested_days as d)
     and e.event_id not in (select u.event_id from unchanged as u)
 
 -- name: remove_events
 delete from cdp.customer_events as e
-where e.event_id in (select i.event_id from contested as i)
+where (e.event_id, e.arrived_on) in (select d.event_id, d.arrived_on from contested_days as d)
     and e.event_id not in (select u.event_id from unchanged as u)
 
 -- name: add_uncontested

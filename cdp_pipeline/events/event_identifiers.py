@@ -29,7 +29,12 @@ SQL = Statements(__package__, "event_identifiers.sql")
 INVARIANTS = ("every event once", "every row's event exists", "the anchor is the first identifier")
 _RULES_PER_TYPE = 10_000
 _PLACES_PER_RULE = 100_000
-_FOUND = sqlglot.parse_one("i.event_id in (select x.event_id from extracted as x)", read="postgres")
+_FOUND = sqlglot.parse_one(
+    "(i.event_id, i.arrived_on) in (select x.event_id, x.arrived_on from extracted as x)", read="postgres"
+)
+_CHANGED = sqlglot.parse_one(
+    "(e.event_id, e.arrived_on) in (select c.event_id, c.arrived_on from changed_events as c)", read="postgres"
+)
 # Keys of a type that say what its links do; which identifiers an event carries does not depend on them.
 _OF_THE_MAP = {"max_per_entity", "max_links", "bridge", "when_shared"}
 
@@ -152,8 +157,7 @@ def _extract(work: Work, entity: Entity) -> None:
     inner = inner.select("e.payload", *(exp.alias_(tree, name) for name, tree in hoisted.lists))
     inner = inner.from_(exp.alias_(exp.table_("customer_events", "cdp"), "e"))
     if work.due is not Due.ALL:
-        changed = exp.select("c.event_id").from_("changed_events as c")
-        inner = inner.where(exp.column("event_id", table="e").isin(query=changed))
+        inner = inner.where(_CHANGED)
     conditions = [rule_condition(rule) for rule in entity.stitching]
     if None not in conditions:
         inner = inner.where(exp.or_(*(condition for condition in conditions if condition is not None)))

@@ -1,7 +1,7 @@
 -- name: changed
 -- The events whose identifiers are to be worked out: those that came since, and those of the days asked for.
 create temporary table changed_events as
-select e.event_id
+select e.event_id, e.arrived_on
 from cdp.customer_events as e
 where e.landed_in > :since or e.arrived_on between :first_day and :final_day
 
@@ -31,18 +31,18 @@ group by o.event_number, r.identifier_id
 insert into kind.removed_event_identifiers (event_id, arrived_on, identifier_ids, removed_in)
 select i.event_id, i.arrived_on, i.identifier_ids, :number
 from kind.event_identifiers as i
-where i.event_id in (
-    select c.event_id from changed_events as c
+where (i.event_id, i.arrived_on) in (
+    select c.event_id, c.arrived_on from changed_events as c
     union all
-    select r.event_id from cdp.removed_events as r where r.removed_in > :since
+    select r.event_id, r.arrived_on from cdp.removed_events as r where r.removed_in > :since
 )
 
 -- name: remove
 delete from kind.event_identifiers as i
-where i.event_id in (
-    select c.event_id from changed_events as c
+where (i.event_id, i.arrived_on) in (
+    select c.event_id, c.arrived_on from changed_events as c
     union all
-    select r.event_id from cdp.removed_events as r where r.removed_in > :since
+    select r.event_id, r.arrived_on from cdp.removed_events as r where r.removed_in > :since
 )
 
 -- name: remove_all

@@ -33,7 +33,7 @@ where d.event_id is not null
 
 -- name: just_landed
 create temporary table changed_events as
-select e.event_id from cdp.customer_events as e where e.landed_in = :number
+select e.event_id, e.arrived_on from cdp.customer_events as e where e.landed_in = :number
 
 -- name: blank_readings
 -- An erased identifier is none any more.

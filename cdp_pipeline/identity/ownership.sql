@@ -16,9 +16,9 @@ delete from kind.shared_sightings as s
 -- name: changed_holders
 -- Events that changed.
 create temporary table changed_holders as
-select i.event_id from kind.event_identifiers as i where i.changed_in > :since
+select i.event_id, i.arrived_on from kind.event_identifiers as i where i.changed_in > :since
 union
-select r.event_id from kind.removed_event_identifiers as r where r.removed_in > :since
+select r.event_id, r.arrived_on from kind.removed_event_identifiers as r where r.removed_in > :since
 
 -- name: forget_sightings
 -- Those of events that changed, and those of identifiers that are in conflict no more.
@@ -35,7 +35,7 @@ select u.identifier_id, u.event_id, u.event_time, u.identifier_ids
 from (
     select i.event_id, i.event_time, i.identifier_ids, unnest(i.identifier_ids) as identifier_id
     from kind.event_identifiers as i
-    where i.event_id in (select c.event_id from changed_holders as c)
+    where (i.event_id, i.arrived_on) in (select c.event_id, c.arrived_on from changed_holders as c)
 ) as u
 where u.identifier_id <> u.identifier_ids[1] and u.identifier_id in (select k.identifier_id from conflicts as k)
     and u.identifier_id in (select o.other_id from kind.refused_links as o where o.effect = 'conflict')

@@ -95,6 +95,7 @@ def _stitch_changed(work: Work, last_change: int, batch: int) -> int:
     if int(work.scalar(SQL["reanchored_count"])):
         work.run(SQL["restitch_reanchored"])
     work.run(SQL["changed_hands"], last_change=last_change)
+    work.run(SQL["anchored_by_changed"])
     work.run(SQL["stitched_before"])
     restitched = exp.select("r.event_id").from_("restitched as r")
     _shift_anchors(work, exp.column("event_id", table="i").isin(query=restitched))
@@ -105,7 +106,7 @@ def _stitch_changed(work: Work, last_change: int, batch: int) -> int:
     work.run(SQL["remove"])
     work.run(SQL["add"], now=work.now)
     work.run(SQL["queue"])
-    work.run(SQL["stitched_now"])
+    work.run(SQL["stitched_now"], now=work.now)
     return left
 
 

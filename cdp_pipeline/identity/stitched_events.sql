@@ -4,27 +4,28 @@ select (select count(*) from kind.stitched_events as s where s.stitched is null)
     + (select count(*) from kind.replays as r where r.events_left > 0)
 
 -- name: restitched
--- Events that came, went, changed, changed their identifiers, or were marked by hand.
+-- Events that came, went, changed, changed their identifiers, or were marked by hand; one that moved from a day to
+-- another stands under both. To look for them under their days spares an engine the rows of all others.
 create temporary table restitched as
-select e.event_id from cdp.customer_events as e where e.landed_in > :since
+select e.event_id, e.arrived_on from cdp.customer_events as e where e.landed_in > :since
 union
-select r.event_id from cdp.removed_events as r where r.removed_in > :since
+select r.event_id, r.arrived_on from cdp.removed_events as r where r.removed_in > :since
 union
-select i.event_id from kind.event_identifiers as i where i.changed_in > :since
+select i.event_id, i.arrived_on from kind.event_identifiers as i where i.changed_in > :since
 union
-select d.event_id from kind.removed_event_identifiers as d where d.removed_in > :since
+select d.event_id, d.arrived_on from kind.removed_event_identifiers as d where d.removed_in > :since
 union
-select s.event_id from kind.stitched_events as s where s.stitched is null
+select s.event_id, s.arrived_on from kind.stitched_events as s where s.stitched is null
 
 -- name: reanchored_count
 select count(*) from kind.reanchored_identifiers as q
 
 -- name: restitch_reanchored
 -- Events that hold an identifier which went into quarantine or left it.
-insert into restitched (event_id)
-select distinct u.event_id
+insert into restitched (event_id, arrived_on)
+select distinct u.event_id, u.arrived_on
 from (
-    select i.event_id, unnest(i.identifier_ids) as identifier_id
+    select i.event_id, i.arrived_on, unnest(i.identifier_ids) as identifier_id
     from kind.event_identifiers as i
     where i.arrived_on in (
         select d.arrived_on from kind.identifier_sightings as d
@@ -65,17 +66,22 @@ select count(*) from kind.quarantined_identifiers as q
 create temporary table changed_hands as
 select distinct c.identifier_id from kind.entity_changes as c where c.change_id > :last_change
 
+-- name: anchored_by_changed
+create temporary table anchored_by_changed as
+select s.event_id, s.arrived_on, s.event_time, s.anchor_id, s.entity_id
+from kind.stitched_events as s
+where s.anchor_id in (select c.identifier_id from changed_hands as c)
+
 -- name: stitched_before
 -- What is stitched now of the events that are worked out again, and of those whose anchor changed hands.
 create temporary table stitched_before as
 select s.event_id, s.arrived_on, s.event_time, s.anchor_id, s.entity_id
 from kind.stitched_events as s
-where s.event_id in (select r.event_id from restitched as r)
+where (s.event_id, s.arrived_on) in (select r.event_id, r.arrived_on from restitched as r)
 union all
-select s.event_id, s.arrived_on, s.event_time, s.anchor_id, s.entity_id
-from kind.stitched_events as s
-where s.anchor_id in (select c.identifier_id from changed_hands as c)
-    and s.event_id not in (select r.event_id from restitched as r)
+select h.event_id, h.arrived_on, h.event_time, h.anchor_id, h.entity_id
+from anchored_by_changed as h
+where h.event_id not in (select r.event_id from restitched as r)
 
 -- name: anchored
 -- The same events with the anchors that they have to have.
@@ -85,12 +91,12 @@ select e.event_id, e.arrived_on, e.event_time, true as is_restitched,
 from (
     select c.event_id, c.arrived_on, c.event_time
     from cdp.customer_events as c
-    where c.event_id in (select r.event_id from restitched as r)
+    where (c.event_id, c.arrived_on) in (select r.event_id, r.arrived_on from restitched as r)
 ) as e
 left join (
     select d.event_id, d.anchor_id
     from kind.event_identifiers as d
-    where d.event_id in (select r.event_id from restitched as r)
+    where (d.event_id, d.arrived_on) in (select r.event_id, r.arrived_on from restitched as r)
 ) as i on i.event_id = e.event_id
 left join shifted_anchors as f on f.event_id = e.event_id
 union all
@@ -114,7 +120,7 @@ left join (
 -- name: rekeyed_events
 -- The events whose anchor changed hands since the last replay, at the time when they happened.
 create temporary table rekeyed_events as
-select b.event_id, b.entity_id as from_entity_id, n.entity_id as to_entity_id
+select b.event_id, b.arrived_on, b.entity_id as from_entity_id, n.entity_id as to_entity_id
 from stitched_before as b
 join stitched_anew as n on n.event_id = b.event_id
 where not n.is_restitched and b.entity_id is distinct from n.entity_id
@@ -122,13 +128,13 @@ where not n.is_restitched and b.entity_id is distinct from n.entity_id
 -- name: written
 -- The events that are written now.
 create temporary table written as
-select r.event_id from restitched as r
+select r.event_id, r.arrived_on from restitched as r
 union all
-select k.event_id from rekeyed_events as k
+select k.event_id, k.arrived_on from rekeyed_events as k
 
 -- name: remove
 delete from kind.stitched_events as s
-where s.event_id in (select w.event_id from written as w)
+where (s.event_id, s.arrived_on) in (select w.event_id, w.arrived_on from written as w)
 
 -- name: add
 insert into kind.stitched_events (event_id, arrived_on, event_time, anchor_id, entity_id, stitched)
@@ -151,7 +157,7 @@ where q.entity_id is not null and q.event_id in (select w.event_id from written 
 create temporary table stitched_now as
 select s.event_id, s.event_time, s.anchor_id, s.entity_id
 from kind.stitched_events as s
-where s.event_id in (select w.event_id from written as w)
+where s.stitched >= :now and (s.event_id, s.arrived_on) in (select w.event_id, w.arrived_on from written as w)
 
 -- name: all_before
 create temporary table stitched_before as
