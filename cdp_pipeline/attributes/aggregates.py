@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 from sqlglot import exp
 
-from cdp_pipeline.attributes.plan import EVENT_ID, EVENT_TIME, KNOWN, Plan
+from cdp_pipeline.attributes.plan import Rows
 from cdp_pipeline.attributes.reading import Reading, filter_conditions, readable
 from cdp_pipeline.errors import SqlError
-from cdp_pipeline.sql.expressions import bind_known, has_aggregate, parse_expression
+from cdp_pipeline.sql.expressions import has_aggregate, parse_expression
 
 _NAMES: dict[type[exp.Expr], str] = {
     exp.Count: "count",
@@ -28,24 +28,24 @@ _NAMES: dict[type[exp.Expr], str] = {
 }
 
 
-def aggregate_expression(text: str, conditions: Sequence[exp.Expr], plan: Plan) -> exp.Expr:
+def aggregate_expression(text: str, conditions: Sequence[exp.Expr], rows: Rows) -> exp.Expr:
     """Reads an aggregate expression and gives a tree over the entity's aggregates.
 
     Args:
         text: the user's expression.
         conditions: which events the attribute counts.
-        plan: where its columns and aggregates are gathered.
+        rows: where its columns and aggregates are gathered.
 
     Raises:
         SqlError: it has no aggregate, reads an event outside one, or an aggregate cannot take what it is given.
     """
-    tree = bind_known(parse_expression(text, aggregates=True), KNOWN)
+    tree = rows.bind(parse_expression(text, aggregates=True))
     if not has_aggregate(tree):
         raise SqlError(
             f"`{text}` has no aggregate, and an attribute of type expression makes one value of many events.",
             "Write one, such as sum((payload->>'total')::numeric(38,9)), or choose another type, such as last.",
         )
-    return _Around(conditions, plan).rewrite(tree)
+    return _Around(conditions, rows).rewrite(tree)
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class _Around:
     """What stands around the aggregates; each of them gives way to its result."""
 
     conditions: Sequence[exp.Expr]
-    plan: Plan
+    rows: Rows
 
     def rewrite(self, node: exp.Expr) -> exp.Expr:
         if isinstance(node, (exp.AggFunc, exp.Filter)):
@@ -72,13 +72,13 @@ class _Around:
         aggregate = node
         if isinstance(node, exp.Filter):
             aggregate = node.this
-            conditions += filter_conditions(node.expression.this.copy(), self.plan)
+            conditions += filter_conditions(node.expression.this.copy(), self.rows)
         name = _NAMES.get(type(aggregate))
         if name is None or (aggregate.args.get("expressions")):
             raise SqlError(
                 f"`{readable(node)}` is not an aggregate of one value.", f"Use {', '.join(_NAMES.values())}."
             )
-        return _Aggregate(name, aggregate, conditions, self.plan).result()
+        return _Aggregate(name, aggregate, conditions, self.rows).result()
 
 
 @dataclass(frozen=True)
@@ -88,31 +88,31 @@ class _Aggregate:
     name: str
     node: exp.Expr
     conditions: list[exp.Expr]
-    plan: Plan
+    rows: Rows
 
     def result(self) -> exp.Expr:
         if self.name == "count":
-            return self.plan.aggregate(self._count())
+            return self.rows.aggregate(self._count())
         if self.name == "string_agg":
-            return self.plan.aggregate(self._joined())
+            return self.rows.aggregate(self._joined())
         if isinstance(self.node.this, exp.Distinct):
             raise SqlError(f"`{readable(self.node)}`: distinct is only supported in count and string_agg.")
         reading = self._read(self.node.this)
         if self.name == "sum":
-            return self.plan.aggregate(exp.func("cdp_sum", reading.numbers(self.name)))
+            return self.rows.aggregate(exp.func("cdp_sum", reading.numbers(self.name)))
         if self.name == "avg":
-            return self.plan.aggregate(exp.func("cdp_average", reading.numbers(self.name)))
+            return self.rows.aggregate(exp.func("cdp_average", reading.numbers(self.name)))
         ordered = self.name in ("min", "max")
         value = reading.ordered(self.name) if ordered else reading.of_family("boolean", self.name)
-        return self.plan.aggregate(type(self.node)(this=value))
+        return self.rows.aggregate(type(self.node)(this=value))
 
     def _read(self, tree: exp.Expr) -> Reading:
-        return Reading(self.plan, tree.copy(), self.conditions, readable(tree))
+        return Reading(self.rows, tree.copy(), self.conditions, readable(tree))
 
     def _count(self) -> exp.Expr:
         counted = self.node.this
         if isinstance(counted, exp.Star):
-            some = Reading(self.plan, exp.true(), self.conditions, "*").counted()
+            some = Reading(self.rows, exp.true(), self.conditions, "*").counted()
             return exp.Count(this=exp.Star() if some is None else some)
         if isinstance(counted, exp.Distinct):
             value = self._read(_only(counted)).comparable("count(distinct)")
@@ -133,12 +133,12 @@ class _Aggregate:
             keys = self._keys_of_distinct(_only(inner), value, order)
             joined: exp.Expr = exp.Distinct(expressions=[value])
         else:
-            keys = [*(self._key(part) for part in order), _ascending(EVENT_TIME), _ascending(EVENT_ID)]
+            keys = [*(self._key(part) for part in order), *map(_ascending, self.rows.keys)]
             joined = value
         return exp.GroupConcat(this=exp.Order(this=joined, expressions=keys), separator=separator.copy())
 
     def _key(self, part: exp.Expr) -> exp.Expr:
-        column = Reading(self.plan, part.this.copy(), (), readable(part.this)).comparable("order by")
+        column = Reading(self.rows, part.this.copy(), (), readable(part.this)).comparable("order by")
         return exp.Ordered(this=column, desc=part.args.get("desc"), nulls_first=part.args.get("nulls_first"))
 
     def _keys_of_distinct(self, inner: exp.Expr, value: exp.Column, order: list[exp.Expr]) -> list[exp.Expr]:

@@ -10,70 +10,70 @@ from collections.abc import Callable
 from sqlglot import exp
 
 from cdp_pipeline.attributes.families import family_of
-from cdp_pipeline.attributes.plan import EVENT_ID, EVENT_TIME
+from cdp_pipeline.attributes.plan import Tally
 from cdp_pipeline.attributes.reading import Reading
 
 Calculate = Callable[[Reading], exp.Expr]
 _VALUE = exp.column("value", table="t")
-_EVENTS = exp.column("events", table="t")
+_WEIGHT = exp.column("weight", table="t")
 
 
 def average(reading: Reading) -> exp.Expr:
     """The mean, as numeric(38,9)."""
-    return reading.plan.aggregate(exp.func("cdp_average", reading.numbers("avg")))
+    return reading.rows.aggregate(exp.func("cdp_average", reading.numbers("avg")))
 
 
 def total(reading: Reading) -> exp.Expr:
     """The sum, as numeric(38,9)."""
-    return reading.plan.aggregate(exp.func("cdp_sum", reading.numbers("sum")))
+    return reading.rows.aggregate(exp.func("cdp_sum", reading.numbers("sum")))
 
 
 def smallest(reading: Reading) -> exp.Expr:
     """The least value."""
-    return reading.plan.aggregate(exp.Min(this=reading.ordered("min")))
+    return reading.rows.aggregate(exp.Min(this=reading.ordered("min")))
 
 
 def largest(reading: Reading) -> exp.Expr:
     """The greatest value."""
-    return reading.plan.aggregate(exp.Max(this=reading.ordered("max")))
+    return reading.rows.aggregate(exp.Max(this=reading.ordered("max")))
 
 
 def number_of_unique(reading: Reading) -> exp.Expr:
     """How many different values there are."""
     value = reading.comparable("num_of_unique")
-    return reading.plan.aggregate(exp.Count(this=exp.Distinct(expressions=[value])))
+    return reading.rows.aggregate(exp.Count(this=exp.Distinct(expressions=[value])))
 
 
 def first(reading: Reading) -> exp.Expr:
     """The value of the first event that has one."""
-    return reading.plan.aggregate(exp.func("cdp_first", reading.anything(), EVENT_TIME.copy(), EVENT_ID.copy()))
+    return reading.rows.aggregate(exp.func("cdp_first", reading.anything(), *reading.rows.keys))
 
 
 def last(reading: Reading) -> exp.Expr:
     """The value of the last event that has one."""
-    return reading.plan.aggregate(exp.func("cdp_last", reading.anything(), EVENT_TIME.copy(), EVENT_ID.copy()))
+    return reading.rows.aggregate(exp.func("cdp_last", reading.anything(), *reading.rows.keys))
 
 
 def most_frequent(reading: Reading) -> exp.Expr:
     """The value that most events have; of several the smallest."""
-    commonest = exp.func("cdp_first", _VALUE.copy(), exp.Neg(this=_EVENTS.copy()), _VALUE.copy())
-    return reading.plan.aggregate(commonest, tally=reading.comparable("most_frequent"))
+    commonest = exp.func("cdp_first", _VALUE.copy(), exp.Neg(this=_WEIGHT.copy()), _VALUE.copy())
+    return reading.rows.aggregate(commonest, Tally(reading.comparable("most_frequent")))
 
 
 def least_frequent(reading: Reading) -> exp.Expr:
     """The value that fewest events have; of several the smallest."""
-    rarest = exp.func("cdp_first", _VALUE.copy(), _EVENTS.copy(), _VALUE.copy())
-    return reading.plan.aggregate(rarest, tally=reading.comparable("least_frequent"))
+    rarest = exp.func("cdp_first", _VALUE.copy(), _WEIGHT.copy(), _VALUE.copy())
+    return reading.rows.aggregate(rarest, Tally(reading.comparable("least_frequent")))
 
 
 def distinct_values(reading: Reading) -> exp.Expr:
     """The different values, ascending, as a jsonb array."""
-    family = family_of(reading.plan.type_of_event(reading.value))
+    family = family_of(reading.rows.type_of(reading.value))
     value = reading.comparable("list")
     if family in ("time", "timestamp"):
-        as_json = Reading(reading.plan, json_time(reading.value, family), reading.conditions, reading.what)
-        return reading.plan.aggregate(exp.func("cdp_list", as_json.as_it_is()))
-    return reading.plan.aggregate(exp.func("cdp_list_double" if family == "double" else "cdp_list", value))
+        as_json = Reading(reading.rows, json_time(reading.value, family), reading.conditions, reading.what)
+        return reading.rows.aggregate(exp.func("cdp_list", as_json.as_it_is()))
+    return reading.rows.aggregate(exp.func("cdp_list_double" if family == "double" else "cdp_list", value))
 
 
 def json_time(tree: exp.Expr, family: str) -> exp.Expr:

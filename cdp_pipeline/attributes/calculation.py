@@ -12,10 +12,11 @@ from sqlglot import exp
 from cdp_pipeline.attributes.aggregates import aggregate_expression
 from cdp_pipeline.attributes.attribute_types import CALCULATIONS
 from cdp_pipeline.attributes.families import convert, family_of, literal, name_of, parse_type
-from cdp_pipeline.attributes.plan import Plan, bind_event
+from cdp_pipeline.attributes.plan import BASE, Plan, Rows
 from cdp_pipeline.attributes.reading import Reading, conditions_of
 from cdp_pipeline.config.model import Attribute
 from cdp_pipeline.errors import SqlError
+from cdp_pipeline.sql.expressions import parse_expression
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,8 @@ def calculation_of(attribute: Attribute, plan: Plan) -> Calculation:
     Raises:
         SqlError: an expression of it is not allowed.
     """
-    raw = aggregated(attribute, conditions_of(attribute, plan), plan)
+    rows = plan.read(BASE)
+    raw = aggregated(attribute, conditions_of(attribute, rows), rows)
     natural = natural_type(raw, plan)
     type_ = wanted_type(attribute, natural)
     tree = convert(raw, natural, type_)
@@ -42,15 +44,15 @@ def calculation_of(attribute: Attribute, plan: Plan) -> Calculation:
     return Calculation(attribute.id, exp.cast(tree, type_), type_)
 
 
-def aggregated(attribute: Attribute, conditions: Sequence[exp.Expr], plan: Plan) -> exp.Expr:
+def aggregated(attribute: Attribute, conditions: Sequence[exp.Expr], rows: Rows) -> exp.Expr:
     """The attribute's value before cast and default, over the entity's aggregates.
 
     Raises:
         SqlError: `value` is not allowed.
     """
     if attribute.type == "expression":
-        return aggregate_expression(attribute.value, conditions, plan)
-    reading = Reading(plan, bind_event(attribute.value), conditions, attribute.value.strip())
+        return aggregate_expression(attribute.value, conditions, rows)
+    reading = Reading(rows, rows.bind(parse_expression(attribute.value)), conditions, attribute.value.strip())
     return CALCULATIONS[attribute.type](reading)
 
 

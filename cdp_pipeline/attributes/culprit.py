@@ -5,13 +5,15 @@ back, the attributes are tried one by one: first what each reads of every event,
 Where even that fails, the first error stands as it is.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from sqlglot import exp
 
 from cdp_pipeline.attributes.calculation import Calculation, calculation_of
-from cdp_pipeline.attributes.plan import SQL, Plan, named
-from cdp_pipeline.attributes.query import results_query, with_places
+from cdp_pipeline.attributes.plan import Plan, Relation, Rows, named
+from cdp_pipeline.attributes.query import results_query, with_places, with_rows
 from cdp_pipeline.config.model import Attribute
 from cdp_pipeline.errors import WarehouseError
 from cdp_pipeline.sql.statements import Statement
@@ -20,7 +22,13 @@ from cdp_pipeline.warehouse.stage import StageSpec
 
 
 def explain_failure(
-    connection: Connection, spec: StageSpec, attributes: Sequence[Attribute], error: WarehouseError
+    connection: Connection,
+    spec: StageSpec,
+    attributes: Sequence[Attribute],
+    error: WarehouseError,
+    *,
+    relations: Mapping[str, Relation],
+    owned: exp.Expr,
 ) -> WarehouseError:
     """The error that names the attribute at fault and, if it can be found, an event or entity that it fails on.
 
@@ -29,13 +37,16 @@ def explain_failure(
         spec: the stage that failed.
         attributes: what it calculated.
         error: what the engine said; given back when no attribute by itself fails.
+        relations: what the attributes may read.
+        owned: the query of all events with their entities.
     """
-    for find in (_failing_event, _failing_entity):
+    search = _Search(connection, spec, owned)
+    for find in (search.failing_event, search.failing_entity):
         for attribute in attributes:
-            plan = Plan(connection)
+            plan = Plan(connection, relations)
             calculation = calculation_of(attribute, plan)
             try:
-                found = find(lambda s: connection.fetch(s.bind(spec.schemas)), plan, calculation)
+                found = find(plan, calculation)
             except WarehouseError:
                 continue
             if found is not None:
@@ -48,39 +59,64 @@ def explain_failure(
     return error
 
 
-_Fetch = Callable[[Statement], list[tuple[object, ...]]]
+@dataclass(frozen=True)
+class _Search:
+    """The search for what one attribute fails on; both ways give where that is and what the engine says to it."""
+
+    connection: Connection
+    spec: StageSpec
+    owned: exp.Expr
+
+    def failing_event(self, plan: Plan, _: Calculation) -> tuple[str, str] | None:
+        """Looks for an event of which a column cannot be worked out."""
+        of_events = (rows for rows in plan.rows if rows.columns)
+        return next((found for found in (self._failing_row(plan, rows) for rows in of_events) if found), None)
+
+    def failing_entity(self, plan: Plan, calculation: Calculation) -> tuple[str, str] | None:
+        """Looks for an entity of whose aggregates the value cannot be worked out."""
+        raw = [Calculation(part.name, exp.column(part.name, table="v"), part.type) for part in plan.aggregates]
+        aggregates = results_query(plan, raw, self.owned)
+        try:
+            self._fetch(named("aggregates", _largest(aggregates, raw)))
+        except WarehouseError as error:
+            return "over all events of an entity", first_line(error)
+        entity_id = exp.column("entity_id", table="v")
+        source = aggregates.subquery("v")
+        failing = exp.select(exp.func("cdp_any", entity_id)).from_(source).where(_fails(calculation.tree))
+        entity = self._fetch(named("failing_entity", failing))[0][0]
+        if entity is None:
+            return None
+        shown = exp.select(exp.cast(calculation.tree.copy(), "text")).from_(source).where(_is(entity_id, entity))
+        return f"entity {entity}", self._said(named("entity", shown))
+
+    def _failing_row(self, plan: Plan, rows: Rows) -> tuple[str, str] | None:
+        event_id = rows.event_id
+        if event_id is None:
+            return None
+        source, placed = with_places(plan, rows, self.owned, [part.tree for part in rows.columns])
+        fails = exp.or_(*(_fails(tree) for tree in placed))
+        failing = exp.select(exp.func("cdp_any", event_id)).from_(source).where(fails)
+        event = self._fetch(named("failing_event", with_rows(failing, plan, rows.ancestors, self.owned)))[0][0]
+        if event is None:
+            return None
+        texts = [exp.Max(this=exp.cast(tree.copy(), "text")) for tree in placed]
+        shown = exp.select(*texts).from_(source).where(_is(event_id, event))
+        return f"event {event}", self._said(named("event", with_rows(shown, plan, rows.ancestors, self.owned)))
+
+    def _fetch(self, statement: Statement) -> list[tuple[Any, ...]]:
+        return self.connection.fetch(statement.bind(self.spec.schemas))
+
+    def _said(self, statement: Statement) -> str:
+        """What the engine says against a statement."""
+        try:
+            self._fetch(statement)
+        except WarehouseError as error:
+            return first_line(error)
+        return "it cannot be calculated"
 
 
-def _failing_event(fetch: _Fetch, plan: Plan, _: Calculation) -> tuple[str, str] | None:
-    trees = [part.tree for part in plan.columns]
-    if not trees:
-        return None
-    source, placed = with_places(plan, SQL["owned_events"].tree, trees)
-    event_id = exp.column("event_id", table="f")
-    failing = exp.select(exp.func("cdp_any", event_id)).from_(source).where(exp.or_(*(_fails(tree) for tree in placed)))
-    event = fetch(named("failing_event", failing))[0][0]
-    if event is None:
-        return None
-    shown = [exp.cast(tree.copy(), "text") for tree in placed]
-    only = event_id.copy().eq(exp.cast(exp.Literal.string(str(event)), "uuid"))
-    return f"event {event}", _said(fetch, named("event", exp.select(*shown).from_(source).where(only)))
-
-
-def _failing_entity(fetch: _Fetch, plan: Plan, calculation: Calculation) -> tuple[str, str] | None:
-    raw = [Calculation(part.name, exp.column(part.name, table="v"), part.type) for part in plan.aggregates]
-    aggregates = results_query(plan, raw, SQL["owned_events"].tree)
-    try:
-        fetch(named("aggregates", _largest(aggregates, raw)))
-    except WarehouseError as error:
-        return "over all events of an entity", first_line(error)
-    entity_id = exp.column("entity_id", table="v")
-    failing = exp.select(exp.func("cdp_any", entity_id)).from_(aggregates.subquery("v")).where(_fails(calculation.tree))
-    entity = fetch(named("failing_entity", failing))[0][0]
-    if entity is None:
-        return None
-    only = entity_id.copy().eq(exp.cast(exp.Literal.string(str(entity)), "uuid"))
-    shown = exp.select(exp.cast(calculation.tree.copy(), "text")).from_(aggregates.subquery("v")).where(only)
-    return f"entity {entity}", _said(fetch, named("entity", shown))
+def _is(column: exp.Column, value: object) -> exp.Expr:
+    return column.copy().eq(exp.cast(exp.Literal.string(str(value)), "uuid"))
 
 
 def _fails(tree: exp.Expr) -> exp.Expr:
@@ -95,15 +131,6 @@ def _largest(query: exp.Select, parts: Sequence[Calculation]) -> exp.Select:
     """A query of one row for which the engine has to work out every column."""
     columns = [exp.Max(this=exp.cast(exp.column(part.id, table="r", quoted=True), "text")) for part in parts]
     return exp.select(exp.Count(this=exp.Star()), *columns).from_(query.subquery("r"))
-
-
-def _said(fetch: _Fetch, statement: Statement) -> str:
-    """What the engine says against a statement."""
-    try:
-        fetch(statement)
-    except WarehouseError as error:
-        return first_line(error)
-    return "it cannot be calculated"
 
 
 def first_line(error: WarehouseError) -> str:

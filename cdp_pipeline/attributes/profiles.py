@@ -15,7 +15,7 @@ from sqlglot import exp
 
 from cdp_pipeline.attributes.calculation import Calculation, calculation_of
 from cdp_pipeline.attributes.culprit import explain_failure, first_line
-from cdp_pipeline.attributes.plan import SQL, Plan, named
+from cdp_pipeline.attributes.plan import BASE, SQL, Plan, events_relation, named
 from cdp_pipeline.attributes.query import results_query
 from cdp_pipeline.attributes.table import VALUES, has_columns_of, make_table, make_values, make_view
 from cdp_pipeline.config.model import Attribute, Entity, Project
@@ -87,7 +87,14 @@ def calculate_profiles(connection: Connection, project: Project, kind: str, run:
             if work.due is not Due.NOTHING:
                 _Profiles(work, entity).publish()
     except _CalculationError as error:
-        raise explain_failure(connection, spec, shown(entity), error) from error
+        raise explain_failure(
+            connection,
+            spec,
+            shown(entity),
+            error,
+            relations={BASE: events_relation()},
+            owned=SQL["owned_events"].tree,
+        ) from error
     return work.facts
 
 
@@ -109,7 +116,7 @@ class _Profiles:
     def __init__(self, work: Work, entity: Entity) -> None:
         self._work = work
         self._schema = entity.schema_name
-        self._plan = Plan(work.connection)
+        self._plan = Plan(work.connection, {BASE: events_relation()})
         self._calculations = [_calculation(attribute, self._plan, entity.kind) for attribute in shown(entity)]
         self._same_columns = has_columns_of(work.connection, self._schema, self._calculations)
         if not self._same_columns:

@@ -1,11 +1,3 @@
--- name: event_type
-select :value as value
-from (
-    select
-        cast(null as uuid) as id, cast(null as text) as source_id, cast(null as text) as type,
-        cast(null as text) as version, cast(null as timestamptz) as event_time, cast(null as jsonb) as payload
-) as f
-
 -- name: literal
 select :value as value
 
@@ -25,12 +17,18 @@ from :stitched as s
 join cdp.customer_events as e on e.event_id = s.event_id
 where s.entity_id between cast(:low as uuid) and cast(:high as uuid)
 
+-- name: elements
+-- The elements of the arrays that a column holds, each a row, with their places from 1 on.
+select u.value, u.place
+from :rows as e
+cross join lateral unnest(:array) with ordinality as u (value, place)
+
 -- name: tally
--- How many events of an entity have each value, and what an attribute takes from that.
+-- What each value of an entity weighs, and what an attribute takes from that.
 select t.entity_id, :aggregate as value
 from (
-    select e.entity_id, :column as value, count(*) as events
-    from profile_events as e
+    select e.entity_id, :column as value, :weight as weight
+    from :rows as e
     where :column is not null
     group by e.entity_id, :column
 ) as t

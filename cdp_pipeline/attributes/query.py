@@ -1,10 +1,11 @@
 """One statement for all attributes of a kind: every event is read once and each place of its payload once.
 
-    owned events (f) ── columns of each event (e) ──┬── aggregates of each entity (m) ──┬── results (v)
-                                                    └── tallies of one column (t) ──────┘
+    events, or a meta-attribute (f) ── columns of each row (e) ──┬── aggregates of each entity (m) ──┬── results (v)
+                                              │                  └── tallies of one column (t) ──────┘
+                                              └── elements of a column (f) ── …
 
-The events' columns stay within the statement, so that an engine keeps no more of them than it must, and payloads are
-let go as soon as their places are read.
+The rows' columns stay within the statement, so that an engine keeps no more of them than it must, and payloads are let
+go as soon as their places are read. Who has no rows of a relation has what PostgreSQL's aggregate gives over none.
 """
 
 from collections.abc import Sequence
@@ -12,10 +13,9 @@ from collections.abc import Sequence
 from sqlglot import exp
 
 from cdp_pipeline.attributes.calculation import Calculation
-from cdp_pipeline.attributes.plan import KNOWN, SQL, Part, Plan
+from cdp_pipeline.attributes.families import family_of
+from cdp_pipeline.attributes.plan import SQL, Part, Plan, Rows
 from cdp_pipeline.sql.json_paths import hoist_paths
-
-_PAYLOAD = exp.column("payload", table="f")
 
 
 def results_query(plan: Plan, calculations: Sequence[Calculation], owned: exp.Expr) -> exp.Select:
@@ -27,47 +27,99 @@ def results_query(plan: Plan, calculations: Sequence[Calculation], owned: exp.Ex
         owned: the query of the events to read, with their entities.
     """
     results = [exp.alias_(calculation.tree.copy(), calculation.id, quoted=True) for calculation in calculations]
-    query = exp.select(exp.column("entity_id", table="v"), *results).from_(_aggregates(plan.aggregates).subquery("v"))
-    return query.with_("profile_events", as_=_events(plan, owned))
+    query = exp.select(exp.column("entity_id", table="v"), *results).from_(_aggregates(plan).subquery("v"))
+    return with_rows(query, plan, plan.rows, owned)
 
 
-def _events(plan: Plan, owned: exp.Expr) -> exp.Select:
-    keys = [exp.column(name, table="f") for name in ("entity_id", "event_id", "event_time")]
-    source, trees = with_places(plan, owned, [part.tree for part in plan.columns])
-    columns = [exp.alias_(tree, part.name) for part, tree in zip(plan.columns, trees, strict=True)]
-    return exp.select(*keys, *columns).from_(source)
-
-
-def with_places(plan: Plan, owned: exp.Expr, trees: Sequence[exp.Expr]) -> tuple[exp.Expr, list[exp.Expr]]:
-    """The events with every place of the payload that the trees read, and the trees over it; both name it `f`."""
-    hoisted = hoist_paths(trees, _PAYLOAD, "payload", needed=plan.json_is_text)
-    source = _as(owned, "f")
-    if hoisted.lists:
-        kept: list[exp.Expr] = [exp.column(name, table="f") for name in ("entity_id", "event_id")]
-        kept += [tree.copy() for name, tree in KNOWN.items() if name not in ("entity_id", "event_id")]
-        lists = [exp.alias_(tree, name) for name, tree in hoisted.lists]
-        source = exp.select(*kept, *lists).from_(source).subquery("f")
-    return source, hoisted.trees
-
-
-def _aggregates(parts: Sequence[Part]) -> exp.Select:
-    entity = exp.column("entity_id", table="e")
-    plain = [exp.alias_(part.tree.copy(), part.name) for part in parts if part.tally is None]
-    main = (
-        exp.select(entity, *plain).from_(exp.alias_(exp.to_table("profile_events"), "e", table=True)).group_by(entity)
-    )
-    found = [exp.alias_(_found(part), part.name) for part in parts]
-    query = exp.select(exp.column("entity_id", table="m"), *found).from_(main.subquery("m", copy=False), copy=False)
-    for part in parts:
-        if part.tally is not None:
-            tally = SQL["tally"].bind({}, column=part.tally, aggregate=part.tree).tree
-            same = exp.column("entity_id", table=f"t_{part.name}").eq(exp.column("entity_id", table="m"))
-            query.join(_as(tally, f"t_{part.name}"), on=same, join_type="left", copy=False)
+def with_rows(query: exp.Select, plan: Plan, needed: Sequence[Rows], owned: exp.Expr) -> exp.Select:
+    """The query with the rows that it mentions, each with its columns; parents come before their elements."""
+    for rows in needed:
+        query = query.with_(rows.name, as_=_rows(plan, rows, owned))
     return query
 
 
-def _found(part: Part) -> exp.Column:
-    return exp.column(part.name, table="m") if part.tally is None else exp.column("value", table=f"t_{part.name}")
+def _rows(plan: Plan, rows: Rows, owned: exp.Expr) -> exp.Select:
+    source, trees = with_places(plan, rows, owned, [part.tree for part in rows.columns])
+    keys = [
+        exp.alias_(exp.column(source_name, table="f"), name)
+        for name, source_name in zip(rows.key_columns, rows.key_sources, strict=True)
+    ]
+    columns = [exp.alias_(tree, part.name) for part, tree in zip(rows.columns, trees, strict=True)]
+    return exp.select(exp.column("entity_id", table="f"), *keys, *columns).from_(source)
+
+
+def with_places(plan: Plan, rows: Rows, owned: exp.Expr, trees: Sequence[exp.Expr]) -> tuple[exp.Expr, list[exp.Expr]]:
+    """The rows with every place of their JSON that the trees read, and the trees over it; both name it `f`."""
+    lists: list[exp.Expr] = []
+    placed = list(trees)
+    for name, type_ in rows.known.items():
+        if family_of(type_) == "jsonb":
+            # No name of a user's begins with a line, so that it cannot be one of these.
+            hoisted = hoist_paths(placed, exp.column(name, table="f"), f"_{name}", needed=plan.json_is_text)
+            placed = hoisted.trees
+            lists += [exp.alias_(tree, list_name) for list_name, tree in hoisted.lists]
+    source = _source(rows, owned)
+    if lists:
+        kept = [exp.column(name, table="f") for name in ("entity_id", *rows.readable)]
+        source = exp.select(*kept, *lists).from_(source).subquery("f")
+    return source, placed
+
+
+def _source(rows: Rows, owned: exp.Expr) -> exp.Expr:
+    if rows.parent is not None:
+        return _elements(*rows.parent).subquery("f")
+    return _as(owned, "f") if rows.table is None else exp.alias_(exp.to_table(rows.table), "f", table=True)
+
+
+def _elements(parent: Rows, array: exp.Column) -> exp.Select:
+    """The elements that a column of the parent's rows holds, with that row's keys and columns."""
+    names = ["entity_id", *parent.key_columns, *(part.name for part in parent.columns)]
+    kept = [exp.column(name, table="e") for name in names]
+    query = SQL["elements"].bind({}, array=array, rows=exp.to_table(parent.name)).tree
+    assert isinstance(query, exp.Select)
+    return query.select(*kept)
+
+
+def _aggregates(plan: Plan) -> exp.Select:
+    base, *others = plan.rows
+    found = [exp.alias_(_found(rows, part, base), part.name) for rows in plan.rows for part in rows.aggregates]
+    query = exp.select(exp.column("entity_id", table="m"), *found).from_(_main(base).subquery("m", copy=False))
+    for rows in others:
+        if any(part.tally is None for part in rows.aggregates):
+            _join(query, _main(rows), f"m_{rows.name}")
+    for rows in plan.rows:
+        for part in rows.aggregates:
+            if part.tally is not None:
+                _join(query, _tally(rows, part), f"t_{part.name}")
+    return query
+
+
+def _main(rows: Rows) -> exp.Select:
+    entity = exp.column("entity_id", table="e")
+    plain = [exp.alias_(part.tree.copy(), part.name) for part in rows.aggregates if part.tally is None]
+    return exp.select(entity, *plain).from_(exp.alias_(exp.to_table(rows.name), "e", table=True)).group_by(entity)
+
+
+def _tally(rows: Rows, part: Part) -> exp.Expr:
+    assert part.tally is not None
+    weight = exp.Count(this=exp.Star()) if part.tally.weight is None else exp.func("cdp_sum", part.tally.weight)
+    table = exp.to_table(rows.name)
+    return SQL["tally"].bind({}, rows=table, column=part.tally.value, weight=weight, aggregate=part.tree).tree
+
+
+def _join(query: exp.Select, joined: exp.Expr, alias: str) -> None:
+    same = exp.column("entity_id", table=alias).eq(exp.column("entity_id", table="m"))
+    query.join(_as(joined, alias), on=same, join_type="left", copy=False)
+
+
+def _found(rows: Rows, part: Part, base: Rows) -> exp.Expr:
+    """An aggregate; a count over no rows is 0, and everything else NULL."""
+    if part.tally is not None:
+        return exp.column("value", table=f"t_{part.name}")
+    if rows is base:
+        return exp.column(part.name, table="m")
+    found = exp.column(part.name, table=f"m_{rows.name}")
+    return exp.func("coalesce", found, exp.Literal.number(0)) if isinstance(part.tree, exp.Count) else found
 
 
 def _as(query: exp.Expr, alias: str) -> exp.Expr:

@@ -11,30 +11,30 @@ from dataclasses import dataclass
 from sqlglot import exp
 
 from cdp_pipeline.attributes.families import EXACT, family_of, is_number, name_of
-from cdp_pipeline.attributes.plan import KNOWN, Plan, bind_event
+from cdp_pipeline.attributes.plan import Rows
 from cdp_pipeline.config.model import Attribute
 from cdp_pipeline.errors import SqlError
-from cdp_pipeline.sql.expressions import is_path
+from cdp_pipeline.sql.expressions import is_path, parse_expression
 from cdp_pipeline.sql.forms import rewrite_up
 
 _ONLY_IN_AGGREGATES = (exp.AggFunc, exp.Distinct, exp.Star, exp.Order, exp.Ordered, exp.Filter, exp.Where)
 
 
-def conditions_of(attribute: Attribute, plan: Plan) -> list[exp.Expr]:
+def conditions_of(attribute: Attribute, rows: Rows) -> list[exp.Expr]:
     """The conditions on an event that an attribute counts, in the order in which they are to be tried.
 
     Raises:
         SqlError: the filter is no condition on an event.
     """
     written = (("source_id", attribute.sources), ("type", attribute.events), ("version", attribute.version))
-    names: list[exp.Condition] = [KNOWN[column].copy().isin(*values) for column, values in written if values]
+    names: list[exp.Condition] = [exp.column(column, table="f").isin(*values) for column, values in written if values]
     conditions: list[exp.Expr] = [exp.and_(*names)] if names else []
     if attribute.filter is None:
         return conditions
-    return [*conditions, *filter_conditions(bind_event(attribute.filter), plan)]
+    return [*conditions, *filter_conditions(rows.bind(parse_expression(attribute.filter)), rows)]
 
 
-def filter_conditions(tree: exp.Expr, plan: Plan) -> list[exp.Expr]:
+def filter_conditions(tree: exp.Expr, rows: Rows) -> list[exp.Expr]:
     """The parts of a condition over `f` that must all hold.
 
     Raises:
@@ -43,7 +43,7 @@ def filter_conditions(tree: exp.Expr, plan: Plan) -> list[exp.Expr]:
     misplaced = tree.find(*_ONLY_IN_AGGREGATES)
     if misplaced is not None:
         raise SqlError(f"`{readable(misplaced)}` has no place in a filter, which tells about one event.")
-    type_ = plan.type_of_event(tree)
+    type_ = rows.type_of(tree)
     if family_of(type_) != "boolean":
         raise SqlError(f"It gives {name_of(type_)}, and a filter is true or false.", "Compare it: `type = 'order'`.")
     return [part.copy() for part in tree.flatten()] if isinstance(tree, exp.And) else [tree]
@@ -53,7 +53,7 @@ def filter_conditions(tree: exp.Expr, plan: Plan) -> list[exp.Expr]:
 class Reading:
     """A value over `f` and the conditions under which an event counts; `what` is how a message calls the value."""
 
-    plan: Plan
+    rows: Rows
     value: exp.Expr
     conditions: Sequence[exp.Expr]
     what: str
@@ -113,7 +113,7 @@ class Reading:
         return self._column(self.value, self._type())
 
     def _type(self) -> exp.DataType:
-        type_ = self.plan.type_of_event(self.value)
+        type_ = self.rows.type_of(self.value)
         if family_of(type_) is None:
             raise SqlError(
                 f"`{self.what}` gives {name_of(type_)}, which no attribute can hold.", "Cast it to text, say."
@@ -123,7 +123,7 @@ class Reading:
     def _column(self, tree: exp.Expr, type_: exp.DataType) -> exp.Column:
         for condition in reversed(self.conditions):
             tree = exp.Case().when(condition.copy(), tree.copy())
-        return self.plan.column(tree.copy(), type_)
+        return self.rows.column(tree.copy(), type_)
 
 
 def _as_text(what: str, type_: exp.DataType) -> str:

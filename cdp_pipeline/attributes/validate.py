@@ -12,7 +12,7 @@ from sqlglot import exp
 from cdp_pipeline.attributes.calculation import aggregated, default_of, natural_type, wanted_type
 from cdp_pipeline.attributes.culprit import first_line
 from cdp_pipeline.attributes.families import convert, name_of
-from cdp_pipeline.attributes.plan import SQL, Plan
+from cdp_pipeline.attributes.plan import BASE, SQL, Plan, events_relation
 from cdp_pipeline.attributes.reading import conditions_of
 from cdp_pipeline.config.model import Attribute, Project
 from cdp_pipeline.errors import ProjectError, SqlError, WarehouseError
@@ -42,14 +42,15 @@ class _Check:
     def __init__(self, connection: Connection, attribute: Attribute) -> None:
         self._connection = connection
         self._attribute = attribute
-        self._plan = Plan(connection)
+        self._plan = Plan(connection, {BASE: events_relation()})
         self._found: list[tuple[str, SqlError]] = []
 
     def mistakes(self) -> Iterator[tuple[str, SqlError]]:
         """Gives each mistake with its key."""
         attribute, plan = self._attribute, self._plan
-        conditions = self._try("filter", lambda: conditions_of(attribute, plan))
-        raw = self._try("value", lambda: aggregated(attribute, conditions or [], plan))
+        rows = plan.read(BASE)
+        conditions = self._try("filter", lambda: conditions_of(attribute, rows))
+        raw = self._try("value", lambda: aggregated(attribute, conditions or [], rows))
         natural = None if raw is None else self._try("value", lambda: natural_type(raw, plan))
         if natural is None:
             if attribute.data_type is not None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from cdp_pipeline.attributes.calculation import calculation_of
-from cdp_pipeline.attributes.plan import Plan
+from cdp_pipeline.attributes.plan import BASE, Plan, events_relation
 from cdp_pipeline_tests.attributes.worlds import Event, World, attribute
 
 EVENTS = [
@@ -72,7 +72,7 @@ def test_an_expression_over_events(calculated: dict[int, Any], place: int) -> No
 
 def test_what_attributes_share_is_read_once(tmp_path: Path) -> None:
     world = World(tmp_path)
-    plan = Plan(world.connection)
+    plan = Plan(world.connection, {BASE: events_relation()})
     shared = [
         attribute("a", "sum", N, events=["order"]),
         attribute("b", "expression", f"sum({N}) / count(*)::double precision", events=["order"]),
@@ -80,5 +80,5 @@ def test_what_attributes_share_is_read_once(tmp_path: Path) -> None:
     ]
     for each in shared:
         calculation_of(each, plan)
-    assert len(plan.columns) == 2
-    assert len(plan.aggregates) == 3
+    assert len(plan.read(BASE).columns) == 2
+    assert len(plan.read(BASE).aggregates) == 3

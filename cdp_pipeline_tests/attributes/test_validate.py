@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from cdp_pipeline.attributes.plan import KNOWN, SQL
+from cdp_pipeline.attributes.plan import SQL, events_relation
 from cdp_pipeline.attributes.validate import validate
 from cdp_pipeline.config.model import Attribute
 from cdp_pipeline.events.stitching_rules import EVENT_COLUMNS
@@ -110,4 +110,4 @@ def test_all_mistakes_of_all_attributes_are_told_at_once() -> None:
 
 def test_an_event_has_the_columns_that_rules_read_too() -> None:
     given = {column.alias_or_name for column in SQL["owned_events"].tree.selects}  # type: ignore[attr-defined]
-    assert set(KNOWN) == set(EVENT_COLUMNS) == given - {"entity_id", "event_id"}
+    assert set(events_relation().columns) == set(EVENT_COLUMNS) == given - {"entity_id", "event_id"}
