@@ -36,7 +36,15 @@ def calculation_of(attribute: Attribute, plan: Plan) -> Calculation:
     """
     rows = plan.read(BASE)
     raw = aggregated(attribute, conditions_of(attribute, rows), rows)
-    natural = natural_type(raw, plan)
+    return finished(attribute, raw, natural_type(raw, plan))
+
+
+def finished(attribute: Attribute, raw: exp.Expr, natural: exp.DataType) -> Calculation:
+    """A value with its cast and default.
+
+    Raises:
+        SqlError: there is no such cast, or no such default.
+    """
     type_ = wanted_type(attribute, natural)
     tree = convert(raw, natural, type_)
     if attribute.default is not None:

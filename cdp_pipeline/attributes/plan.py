@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from sqlglot import exp
 
+from cdp_pipeline.attributes.language import at_no_time
 from cdp_pipeline.sql.expressions import bind_known
 from cdp_pipeline.sql.statements import Statement, Statements, from_tree
 from cdp_pipeline.warehouse.base import Connection
@@ -251,13 +252,14 @@ class Plan:
             WarehouseError: the engine knows no such function or operator for these types.
         """
         read = {column.name for column in tree.find_all(exp.Column)}
-        nothing = _no_rows({name: type_ for name, type_ in columns.items() if name in read}, alias)
-        query = named("type", exp.select(exp.alias_(tree.copy(), "value")).from_(nothing))
+        nothing = no_rows({name: type_ for name, type_ in columns.items() if name in read}, alias)
+        query = named("type", exp.select(exp.alias_(at_no_time(tree), "value")).from_(nothing))
         (_, type_name), *_ = self._connection.describe(query)
         return exp.DataType.build(type_name, dialect=self._connection.dialect, udt=True)
 
 
-def _no_rows(columns: Mapping[str, exp.DataType], alias: str) -> exp.Subquery:
+def no_rows(columns: Mapping[str, exp.DataType], alias: str) -> exp.Subquery:
+    """A relation of these columns without rows, on which an engine tells types."""
     nulls = [exp.alias_(exp.cast(exp.null(), type_), name, quoted=True) for name, type_ in columns.items()]
     return exp.select(*nulls, "1 as one").where(exp.false()).subquery(alias)
 

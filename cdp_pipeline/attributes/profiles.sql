@@ -34,6 +34,24 @@ from (
 ) as t
 group by t.entity_id
 
+-- name: identifiers_of_part
+-- The identifiers of one type that entities have now, by when they were first seen.
+select g.entity_id, i.value,
+    row_number() over (partition by g.entity_id order by i.first_seen, i.value) as place
+from kind.identifier_groups as g
+join kind.identifiers as i on i.identifier_id = g.identifier_id
+where i.identifier_type = :wanted and g.entity_id in (select p.entity_id from :part as p)
+
+-- name: values_of_attribute
+-- The rows of an attribute put together: for each entity its value, and whether it had more rows than one.
+select q.entity_id, :gathered as value, count(*) > 1 as is_several
+from :rows as q
+group by q.entity_id
+
+-- name: several_values
+-- An entity for which a query gave more than one row.
+select cdp_any(t.entity_id), count(*) from :values as t where t.is_several
+
 -- name: marks
 select count(*) from kind.profiles as p where p.calculated is null or p.modified is null
 

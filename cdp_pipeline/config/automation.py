@@ -37,7 +37,12 @@ def _check_schedule(value: object) -> object:
     return value
 
 
-def _check_interval(value: object) -> int:
+def check_interval(value: object) -> int:
+    """Reads an interval such as 15m and gives its seconds.
+
+    Raises:
+        PydanticCustomError: it is no interval, or shorter than anybody can look.
+    """
     found = re.fullmatch("([1-9][0-9]{0,4})([smhd])", value) if isinstance(value, str) else None
     if found is None:
         refuse(f"{shorten(value)} is no interval.", _EVERY)
@@ -53,7 +58,7 @@ class Replay(Section):
     not_written: ClassVar[frozenset[str]] = frozenset({"on"})
 
     on: bool = Field(default=True, description="Whether anybody looks for changes at all.")
-    every: Annotated[int, BeforeValidator(_check_interval)] = Field(
+    every: Annotated[int, BeforeValidator(check_interval)] = Field(
         description="How often changes are looked for, such as 15m: a whole number and s, m, h or d."
     )
 

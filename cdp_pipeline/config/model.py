@@ -16,6 +16,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from cdp_pipeline.config.automation import Automation
+from cdp_pipeline.config.calculated import ContextValue, MetaAttribute, RowHelper
 from cdp_pipeline.config.fields import (
     Count,
     Day,
@@ -306,6 +307,15 @@ class Entity(Section):
     )
     guards: Guards = Field(default_factory=Guards, description="Limits of an entity, and the publication gate.")
     replay: Replay = Field(default_factory=Replay, description="How past events move to their owners.")
+    row_helpers: list[RowHelper] = Field(
+        default_factory=list, description="Columns of every event that attributes read beside its own."
+    )
+    context: list[ContextValue] = Field(
+        default_factory=list, description="Values that are worked out over everyone, for attributes to read."
+    )
+    meta_attributes: list[MetaAttribute] = Field(
+        default_factory=list, description="Queries over an entity's events that attributes read like tables."
+    )
     attributes: list[Attribute] = Field(default_factory=list, description="What is calculated about each entity.")
     checks: EntityChecks = Field(default_factory=EntityChecks, description="Thresholds of this kind's health checks.")
 

@@ -134,6 +134,7 @@ FORMS: dict[str, Form] = {
     "cdp_ordered": template(
         "list_transform(list_sort(list(struct_pack(k := :b, v := :a))), lambda cdp_pair: cdp_pair.v)", "duckdb"
     ),
+    "cdp_gathered": template("to_json(list(:a ORDER BY :b) FILTER (WHERE :a IS NOT NULL))", "duckdb"),
     "cdp_any": template("min(:a)", "duckdb"),
     "cdp_average": template(_DUCKDB_AVERAGE, "duckdb"),
     "cdp_sum": template(_DUCKDB_SUM, "duckdb"),

@@ -29,6 +29,7 @@ A statement says `cdp_hash(...)`; each engine's row here says what that is calle
     cdp_last(value, k1, k2)  aggregate: the value that comes last by two keys
     cdp_any(value)           aggregate: the smallest value that is not NULL, of a type that has no min() everywhere
     cdp_ordered(value, key)  aggregate: an array of the values in the order of a key
+    cdp_gathered(value, key) aggregate: jsonb array of the values that are not NULL, in the order of a key; NULL over none
     cdp_average(numeric)     aggregate: numeric(38,9), rounded half away from zero
     cdp_sum(numeric)         aggregate: numeric(38,9); an error when it is too large for that
     cdp_list(value)          aggregate: jsonb array of the distinct values, ascending; NULL over none

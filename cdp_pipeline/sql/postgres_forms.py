@@ -155,6 +155,7 @@ FORMS: dict[str, Form] = {
     "cdp_first": _by_two_keys(descending=False),
     "cdp_last": _by_two_keys(descending=True),
     "cdp_ordered": template("array_agg(:a ORDER BY :b, :a)", "postgres"),
+    "cdp_gathered": template("to_jsonb(array_agg(:a ORDER BY :b) FILTER (WHERE NOT :a IS NULL))", "postgres"),
     "cdp_any": template("(array_agg(:a ORDER BY :a) FILTER (WHERE NOT :a IS NULL))[1]", "postgres"),
     "cdp_average": template(_AVERAGE, "postgres"),
     "cdp_sum": template("CAST(sum(:a) AS NUMERIC(38, 9))", "postgres"),

@@ -12,8 +12,10 @@ from cdp_pipeline.tables.definition import (
     Table,
 )
 from cdp_pipeline.tables.of_a_kind import (
+    ATTRIBUTE_STATES,
     ATTRIBUTES,
     AUDITS,
+    CONTEXT_VALUES,
     DECISIONS,
     DIRTY_ENTITIES,
     ENTITIES,
@@ -64,8 +66,10 @@ from cdp_pipeline.tables.shared import (
 
 __all__ = [
     "ATTRIBUTES",
+    "ATTRIBUTE_STATES",
     "AUDITS",
     "CDP",
+    "CONTEXT_VALUES",
     "CUSTOMER_EVENTS",
     "DECISIONS",
     "DIRTY_ENTITIES",

@@ -320,6 +320,24 @@ ATTRIBUTES = Table(KIND, "attributes", "an attribute of an entity, long").having
         value jsonb: its value
         calculated timestamptz: when it was calculated
 """)
+CONTEXT_VALUES = Table(
+    KIND, "context_values", "a context value, the newest of each key current", indexes=("key",)
+).having("""
+        key text: its name
+        value text: what its query gave
+        query text: the query as it was written then
+        modified timestamptz: when it was last worked out; set it to NULL to have it done again
+        number bigint: 1, 2… for each further value of the key
+        since timestamptz: when it was first worked out with this value
+""")
+ATTRIBUTE_STATES = Table(
+    KIND, "attribute_states", "a cursor: by what an attribute or a context value was worked out last", public=False
+).having("""
+        definition_of text: which one, such as attribute revenue
+        definition text: a hash of it, and of all that it reads
+        as_of timestamptz: what now() meant when it was brought up to date
+        due_at timestamptz: when it has to be looked at again though nothing came; NULL: never
+""")
 PROFILES = Table(
     KIND, "profiles", "an entity, one typed column per shown attribute", indexes=("entity_id", "calculated", "modified")
 ).having("""

@@ -1,0 +1,83 @@
+"""The language of a kind's definitions: what each of them may hold. A text is read once in a process."""
+
+from collections.abc import Collection, Mapping
+from datetime import UTC, datetime
+from functools import lru_cache
+
+from sqlglot import exp
+
+from cdp_pipeline.sql.clock import bind_clock
+from cdp_pipeline.sql.context import bind_context, context_keys
+from cdp_pipeline.sql.expressions import parse_expression
+from cdp_pipeline.sql.queries import Query, parse_query
+
+_KEPT = 2000
+_NO_TIME = datetime(2000, 1, 1, tzinfo=UTC)
+
+
+def read_expression(text: str, *, set_returning: bool = False) -> exp.Expr:
+    """An expression over one row, which may read the clock and context values; a copy.
+
+    Raises:
+        SqlError: it is not allowed.
+    """
+    return _expression(text, False, set_returning).copy()
+
+
+def read_aggregate(text: str) -> exp.Expr:
+    """An expression that may hold aggregates; a copy.
+
+    Raises:
+        SqlError: it is not allowed.
+    """
+    return _expression(text, True, True).copy()
+
+
+def read_query(text: str, tables: Collection[str]) -> Query:
+    """A query over some tables whose columns need not be known, so that only what it reads can be told for sure.
+
+    Raises:
+        SqlError: it is not allowed.
+    """
+    return _query(text, tuple(sorted(tables)))
+
+
+def read_typed_query(text: str, tables: Mapping[str, Mapping[str, exp.DataType]]) -> Query:
+    """A query over some tables with their columns, so that it can be calculated.
+
+    Raises:
+        SqlError: it is not allowed, or reads a column that is not there.
+    """
+    named = {
+        table: {name: type_.sql("postgres") for name, type_ in columns.items()} for table, columns in tables.items()
+    }
+    return parse_query(text, named)
+
+
+@lru_cache(maxsize=_KEPT)
+def _expression(text: str, aggregates: bool, set_returning: bool) -> exp.Expr:
+    return parse_expression(text, aggregates=aggregates, set_returning=set_returning, clock=True, context=True)
+
+
+@lru_cache(maxsize=_KEPT)
+def _query(text: str, tables: tuple[str, ...]) -> Query:
+    return parse_query(text, tables)
+
+
+def read_helper(text: str) -> exp.Expr:
+    """A row helper's expression, which may hold window functions; a copy.
+
+    Raises:
+        SqlError: it is not allowed.
+    """
+    return parse_expression(text, windows=True, clock=True, context=True)
+
+
+def at(tree: exp.Expr, as_of: datetime, values: Mapping[str, str | None]) -> exp.Expr:
+    """The tree with the time and the context values in their places; a copy."""
+    return bind_context(bind_clock(tree, as_of), values)
+
+
+def at_no_time(tree: exp.Expr) -> exp.Expr:
+    """The tree as it can be asked for its types, before any time or context value is known; a copy."""
+    return at(tree, _NO_TIME, dict.fromkeys(context_keys(tree)))
