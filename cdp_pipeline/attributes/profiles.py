@@ -29,7 +29,10 @@ from cdp_pipeline.warehouse.stage import Due, Facts, Run, StageSpec, Work, stage
 EVENTS_PER_SLICE = 2_500_000
 # Counted up when the same definition begins to give other values, so that every profile is calculated again.
 _METHOD = 1
-_DECIDING = {"id", "type", "value", "sources", "events", "version", "filter", "data_type", "default"}
+_DECIDING = {
+    "id", "type", "value", "sources", "events", "version", "filter", "from_", "weight", "outer_value", "outer_weight",
+    "outer_filter", "data_type", "default", "on_error",
+}  # fmt: skip
 # Each invariant, the statement that counts what breaks it, and the alias in it whose entities are concerned.
 INVARIANTS = {
     "every entity with events has a profile": "entities_without_profile",

@@ -1,8 +1,9 @@
 """A project as the code sees it: what a user wrote, checked and with every default filled in.
 
-The names of the fields are the keys of the project file, except `schema_name` (a user writes `schema`), for pydantic
-keeps `schema` for itself. Expressions are text here; each room parses its own. A field's description is what editors
-and error messages show. Keys of the contract that a later release will bring are in `not_yet`, not here.
+The names of the fields are the keys of the project file, except `schema_name` and `from_` (a user writes `schema` and
+`from`), for pydantic and Python keep these for themselves. Expressions are text here; each room parses its own. A
+field's description is what editors and error messages show. Keys of the contract that a later release will bring are in
+`not_yet`, not here.
 """
 
 import hashlib
@@ -24,6 +25,7 @@ from cdp_pipeline.config.fields import (
     Name,
     Names,
     NotNegative,
+    OnError,
     Regex,
     SchemaName,
     Share,
@@ -244,8 +246,37 @@ class Attribute(Section):
     events: Names = Field(default_factory=list, description="The event types to read: a name or a list; empty: all.")
     version: Names = Field(default_factory=list, description="The versions to read: a text or a list; empty: all.")
     filter: Text | None = Field(default=None, description="Condition on an event; others do not count.")
+    from_: Name | None = Field(
+        default=None,
+        validation_alias="from",
+        serialization_alias="from",
+        description="The meta-attribute whose rows are read instead of events.",
+    )
+    weight: Text | None = Field(
+        default=None,
+        description="How much an event counts in most_frequent and least_frequent: an expression, 0 or more. "
+        "Left out, or NULL: 1.",
+    )
+    outer_value: Text | None = Field(
+        default=None,
+        description="Expression over each row that `value` gives, named value. Left out: the row itself.",
+    )
+    outer_weight: Text | None = Field(
+        default=None, description="How much each row that `value` gives counts, times `weight`. Left out, or NULL: 1."
+    )
+    outer_filter: Text | None = Field(
+        default=None, description="Condition on each row that `value` gives, named value; others do not count."
+    )
+    multiple: bool = Field(
+        default=False, description="Whether there may be several values, as a JSON list; type list always gives one."
+    )
     data_type: Text | None = Field(default=None, description="The SQL type of the column, such as numeric(12,2).")
     default: Default = Field(default=None, description="The value of an entity for which there is none.")
+    on_error: OnError = Field(
+        default="fail",
+        description="What becomes of what cannot be worked out: fail, the whole run, or null, NULL in its place, "
+        "counted.",
+    )
     hidden: bool = Field(
         default=False,
         description="Left out of `profiles`; nothing else reads it yet, so it is only checked.",

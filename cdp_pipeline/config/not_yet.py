@@ -37,7 +37,6 @@ _ENTITY = "entities.*."
 _IDENTIFIER = "entities.*.identifiers[]."
 _ATTRIBUTE = "entities.*.attributes[]."
 _EVENTS = "Remove it; attributes are calculated from the entity's events alone."
-_ONE_VALUE = "Remove it; each value counts once, as it is."
 
 NOT_YET = (
     NotYet("automation.context", "Remove it; there are no context values to refresh."),
@@ -58,13 +57,6 @@ NOT_YET = (
         whole=True,
     ),
     NotYet(_ATTRIBUTE + "identifier", "Remove it; attributes of type identifiers come later too."),
-    NotYet(_ATTRIBUTE + "from", _EVENTS),
-    NotYet(_ATTRIBUTE + "weight", _ONE_VALUE),
-    NotYet(_ATTRIBUTE + "outer_value", _ONE_VALUE),
-    NotYet(_ATTRIBUTE + "outer_weight", _ONE_VALUE),
-    NotYet(_ATTRIBUTE + "outer_filter", _ONE_VALUE),
-    NotYet(_ATTRIBUTE + "multiple", "Remove it; only type list gives a list."),
-    NotYet(_ATTRIBUTE + "on_error", "Remove it."),
 )
 
 
