@@ -12,7 +12,8 @@ import dagster as dg
 
 from cdp_pipeline import tables
 from cdp_pipeline.attributes.profiles import calculate_profiles, profiles_spec, shown
-from cdp_pipeline.config.model import Attribute, Project
+from cdp_pipeline.config.attribute import Attribute
+from cdp_pipeline.config.model import Project
 from cdp_pipeline.errors import CdpError
 from cdp_pipeline.warehouse.assets import (
     ONE_RUN,

@@ -12,7 +12,8 @@ from sqlglot import exp
 
 from cdp_pipeline.attributes.graph import BASE, Graph, Node
 from cdp_pipeline.attributes.language import read_aggregate, read_expression, read_helper, read_query
-from cdp_pipeline.config.model import Attribute, Entity
+from cdp_pipeline.config.attribute import Attribute
+from cdp_pipeline.config.model import Entity
 from cdp_pipeline.errors import SqlError
 from cdp_pipeline.sql.clock import reads_clock
 
@@ -60,9 +61,14 @@ def clock_uses(entity: Entity, graph: Graph) -> dict[Node, ClockUse]:
 def is_steady(boundary: exp.Expr) -> bool:
     """Whether the boundary moves on just as fast as the clock."""
     nodes = list(boundary.walk())
-    if any(isinstance(node, exp.Cast) and node.to.this is not exp.DType.TIMESTAMPTZ and not _is_interval(node) for node in nodes):
+    if any(
+        isinstance(node, exp.Cast) and node.to.this is not exp.DType.TIMESTAMPTZ and not _is_interval(node)
+        for node in nodes
+    ):
         return False
-    if any(part in node.name.upper() for node in nodes if isinstance(node, (exp.Literal, exp.Var)) for part in _CALENDAR):
+    if any(
+        part in node.name.upper() for node in nodes if isinstance(node, (exp.Literal, exp.Var)) for part in _CALENDAR
+    ):
         return False
     return all(isinstance(node, _STEADY) for node in nodes)
 

@@ -11,10 +11,11 @@ from typing import Any
 
 from sqlglot import exp
 
+from cdp_pipeline.attributes.attempts import fails
 from cdp_pipeline.attributes.calculation import Calculation, calculation_of
 from cdp_pipeline.attributes.plan import Plan, Relation, Rows, named
 from cdp_pipeline.attributes.query import results_query, with_places, with_rows
-from cdp_pipeline.config.model import Attribute
+from cdp_pipeline.config.attribute import Attribute
 from cdp_pipeline.errors import WarehouseError
 from cdp_pipeline.sql.statements import Statement
 from cdp_pipeline.warehouse.base import Connection
@@ -82,7 +83,7 @@ class _Search:
             return "over all events of an entity", first_line(error)
         entity_id = exp.column("entity_id", table="v")
         source = aggregates.subquery("v")
-        failing = exp.select(exp.func("cdp_any", entity_id)).from_(source).where(_fails(calculation.tree))
+        failing = exp.select(exp.func("cdp_any", entity_id)).from_(source).where(fails(calculation.tree))
         entity = self._fetch(named("failing_entity", failing))[0][0]
         if entity is None:
             return None
@@ -94,8 +95,7 @@ class _Search:
         if event_id is None:
             return None
         source, placed = with_places(plan, rows, self.owned, [part.tree for part in rows.columns])
-        fails = exp.or_(*(_fails(tree) for tree in placed))
-        failing = exp.select(exp.func("cdp_any", event_id)).from_(source).where(fails)
+        failing = exp.select(exp.func("cdp_any", event_id)).from_(source).where(exp.or_(*map(fails, placed)))
         event = self._fetch(named("failing_event", with_rows(failing, plan, rows.ancestors, self.owned)))[0][0]
         if event is None:
             return None
@@ -117,14 +117,6 @@ class _Search:
 
 def _is(column: exp.Column, value: object) -> exp.Expr:
     return column.copy().eq(exp.cast(exp.Literal.string(str(value)), "uuid"))
-
-
-def _fails(tree: exp.Expr) -> exp.Expr:
-    """True where working out the tree is an error."""
-    one, zero = exp.Literal.number(1), exp.Literal.number(0)
-    known = exp.Case().when(tree.copy().is_(exp.null()), zero).else_(one)
-    tried = exp.func("cdp_try", known, exp.cast(exp.null(), "integer"))
-    return tried.is_(exp.null())
 
 
 def _largest(query: exp.Select, parts: Sequence[Calculation]) -> exp.Select:

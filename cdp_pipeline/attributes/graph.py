@@ -14,8 +14,9 @@ from typing import Literal
 from sqlglot import exp
 
 from cdp_pipeline.attributes.language import read_aggregate, read_expression, read_query
+from cdp_pipeline.config.attribute import Attribute
 from cdp_pipeline.config.calculated import ContextValue, MetaAttribute, RowHelper
-from cdp_pipeline.config.model import Attribute, Entity
+from cdp_pipeline.config.model import Entity
 from cdp_pipeline.errors import SqlError
 from cdp_pipeline.sql.context import context_keys
 

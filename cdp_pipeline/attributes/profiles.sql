@@ -53,7 +53,62 @@ group by q.entity_id
 select cdp_any(t.entity_id), count(*) from :values as t where t.is_several
 
 -- name: marks
-select count(*) from kind.profiles as p where p.calculated is null or p.modified is null
+-- Profiles and context values that somebody marked by hand.
+select (select count(*) from kind.profiles as p where p.calculated is null or p.modified is null)
+    + (select count(*) from kind.context_values as c where c.modified is null)
+
+-- name: states
+select a.definition_of, a.definition, a.as_of, a.due_at from kind.attribute_states as a
+
+-- name: forget_states
+delete from kind.attribute_states
+
+-- name: add_state
+insert into kind.attribute_states (definition_of, definition, as_of, due_at)
+values (:definition_of, :definition, :as_of, :due_at)
+
+-- name: next_due
+select min(a.due_at) from kind.attribute_states as a
+
+-- name: next_crossing
+-- When the next event crosses a boundary that moves on as fast as the clock.
+select cast(:as_of as timestamptz) + (min(s.event_time) - :boundary) + interval '1 microsecond'
+from kind.stitched_events as s
+where s.entity_id is not null and s.event_time >= :boundary
+
+-- name: context_values
+-- Each context value as it stands.
+select c.key, c.value, c.query, c.modified
+from kind.context_values as c
+join (select n.key, max(n.number) as number from kind.context_values as n group by n.key) as l
+    on l.key = c.key and l.number = c.number
+
+-- name: confirm_context
+-- It was worked out again and has the value that it had.
+update kind.context_values as c
+set modified = :as_of, query = :query
+where c.key = :key and c.number = (select max(n.number) from kind.context_values as n where n.key = :key)
+
+-- name: close_context
+-- What somebody marked by hand is past: it was last worked out when it was first, as far as anybody knows.
+update kind.context_values as c set modified = c.since where c.key = :key and c.modified is null
+
+-- name: add_context
+insert into kind.context_values (key, value, query, modified, number, since)
+select :key, :value, :query, :as_of,
+    coalesce((select max(n.number) from kind.context_values as n where n.key = :key), 0) + 1, :as_of
+
+-- name: also_due
+-- Those who are touched beside those who are due for all attributes.
+insert into profile_due (entity_id)
+select v.entity_id
+from profile_values as v
+where not exists (select 1 from profile_due as d where d.entity_id = v.entity_id)
+
+-- name: touched_stitched
+select s.event_id, s.entity_id
+from kind.stitched_events as s
+where s.entity_id in (select d.entity_id from profile_due as d)
 
 -- name: due_all
 create temporary table profile_due as

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from sqlglot import exp
 
+from cdp_pipeline.attributes.attempts import Columns
 from cdp_pipeline.attributes.calculation import Calculation, calculation_of, finished
 from cdp_pipeline.attributes.culprit import first_line
 from cdp_pipeline.attributes.graph import BASE, Graph, Node
@@ -21,12 +22,12 @@ from cdp_pipeline.attributes.lists import as_list
 from cdp_pipeline.attributes.plan import SQL, Plan, named, no_rows
 from cdp_pipeline.attributes.query import results_query
 from cdp_pipeline.attributes.readable import BASE_TABLE, PART_TABLE, Made, Readable
-from cdp_pipeline.config.model import Attribute, Entity
+from cdp_pipeline.config.attribute import Attribute
+from cdp_pipeline.config.model import Entity
 from cdp_pipeline.errors import SqlError, WarehouseError
 from cdp_pipeline.sql.expressions import bind_known
 from cdp_pipeline.sql.queries import Query
 from cdp_pipeline.warehouse.base import Connection
-
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,7 @@ class Program:
 
     Attributes:
         calculations: what the attributes asked for are, in the order of the project file.
+        columns: the columns of the results: the attributes, and how often those failed that may fail.
     """
 
     def __init__(
@@ -76,6 +78,7 @@ class Program:
             if node in needed and node in written:
                 self._add(written[node])
         self.calculations = [self._by_id[attribute.id] for attribute in entity.attributes if attribute.id in ids]
+        self.columns = [*self.calculations, *filter(None, map(_errors, self.calculations))]
         self._has_base = bool(self._metas or self._tables or readable.has_helpers)
 
     def tables(self, events: exp.Expr) -> Iterator[Made]:
@@ -95,7 +98,7 @@ class Program:
         owned = exp.select("*").from_(BASE_TABLE) if self._has_base else events
         query = results_query(self._plan, self._ready, owned)
         if not self._tables and not self._later:
-            return _chosen(query, self.calculations, self._ready)
+            return _chosen(query, self.columns, self._ready)
         query = exp.select("r.*").from_(query.subquery("r"))
         for table in self._tables:
             calculation = self._by_id[table.attribute.id]
@@ -104,19 +107,24 @@ class Program:
             query = query.select(exp.alias_(calculation.tree.copy(), calculation.id, quoted=True))
             query = query.join(exp.alias_(exp.to_table(table.name), alias, table=True), on=same, join_type="left")
         for calculation in self._later:
-            derived = exp.alias_(calculation.tree.copy(), calculation.id, quoted=True)
-            query = exp.select("r.*", derived).from_(query.subquery("r"))
-        return _chosen(query, self.calculations, [])
+            query = exp.select("r.*", *_columns(calculation)).from_(query.subquery("r"))
+        return _chosen(query, self.columns, [])
 
     def _made(self, table: _Table) -> Made:
         if table.query is None:
-            rows: exp.Expr = SQL["identifiers_of_part"].bind(
-                {}, part=exp.to_table(PART_TABLE), wanted=exp.Literal.string(str(table.attribute.identifier))
-            ).tree
+            rows: exp.Expr = (
+                SQL["identifiers_of_part"]
+                .bind({}, part=exp.to_table(PART_TABLE), wanted=exp.Literal.string(str(table.attribute.identifier)))
+                .tree
+            )
         else:
             rows = self._readable.each(table.query)
         value = self._value_type(table)
-        gathered = as_list(value) if table.is_list else exp.func("cdp_first", *(exp.column(c, table="q") for c in ("value", "place", "place")))
+        gathered = (
+            as_list(value)
+            if table.is_list
+            else exp.func("cdp_first", *(exp.column(c, table="q") for c in ("value", "place", "place")))
+        )
         query = SQL["values_of_attribute"].bind({}, rows=rows, gathered=gathered).tree
         return Made(table.name, query, Node("attribute", table.attribute.id), single=not table.is_list)
 
@@ -140,7 +148,7 @@ class Program:
         if attribute.type == "derived":
             return self._read_derived(attribute)
         calculation = calculation_of(attribute, self._plan)
-        self._ready.append(calculation)
+        self._ready += filter(None, (calculation, _errors(calculation)))
         return calculation
 
     def _read_table(self, attribute: Attribute) -> Calculation:
@@ -155,7 +163,8 @@ class Program:
         table = _Table(attribute, query)
         self._tables.append(table)
         type_ = exp.DataType.build("jsonb") if table.is_list else self._value_type(table)
-        return finished(attribute, exp.column("value", table=f"j_{attribute.id}"), type_)
+        value = exp.column("value", table=f"j_{attribute.id}")
+        return finished(attribute, value, type_, Columns(forgiving=False))
 
     def _read_derived(self, attribute: Attribute) -> Calculation:
         """An expression over other attributes, those that the project file has; `r` holds them."""
@@ -165,9 +174,26 @@ class Program:
         query = exp.select(exp.alias_(at_no_time(tree), "value")).from_(no_rows(types, "r"))
         (_, type_name), *_ = self._connection.describe(named("derived_type", query))
         natural = exp.DataType.build(type_name, dialect=self._connection.dialect, udt=True)
-        calculation = finished(attribute, tree, natural)
+        calculation = finished(attribute, tree, natural, Columns(forgiving=attribute.on_error == "null"))
         self._later.append(calculation)
         return calculation
+
+
+def errors_of(attribute_id: str) -> str:
+    """The column that says how often an attribute could not be worked out."""
+    return f"_errors_{attribute_id}"
+
+
+def _errors(calculation: Calculation) -> Calculation | None:
+    """How often an attribute failed, as a column beside it."""
+    if calculation.errors is None:
+        return None
+    return Calculation(errors_of(calculation.id), calculation.errors, exp.DataType.build("bigint"))
+
+
+def _columns(calculation: Calculation) -> list[exp.Alias]:
+    parts = filter(None, (calculation, _errors(calculation)))
+    return [exp.alias_(part.tree.copy(), part.id, quoted=True) for part in parts]
 
 
 def _chosen(query: exp.Select, wanted: Sequence[Calculation], there: Sequence[Calculation]) -> exp.Select:
@@ -176,5 +202,3 @@ def _chosen(query: exp.Select, wanted: Sequence[Calculation], there: Sequence[Ca
         return query
     columns = [exp.column(name, table="r", quoted=True) for name in ("entity_id", *(each.id for each in wanted))]
     return exp.select(*columns).from_(query.subquery("r"))
-
-

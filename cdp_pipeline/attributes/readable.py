@@ -224,7 +224,7 @@ def _guarded(tree: exp.Expr, condition: exp.Expr | None) -> exp.Expr:
         within = [_ENTITY.copy(), *([condition.copy()] if condition is not None else [])]
         node.set("partition_by", [*within, *(_only(part, condition) for part in node.args.get("partition_by") or [])])
         if condition is not None:
-            for ordered in (node.args["order"].expressions if node.args.get("order") else []):
+            for ordered in node.args["order"].expressions if node.args.get("order") else []:
                 ordered.set("this", _only(ordered.this, condition))
             _guard_arguments(node.this, condition)
         return node

@@ -13,8 +13,8 @@ from datetime import UTC, datetime, time, timedelta
 
 from sqlglot import exp
 
-from cdp_pipeline.attributes.clock_use import ClockUse, clock_uses, is_steady
-from cdp_pipeline.attributes.graph import Graph, Node, graph_of
+from cdp_pipeline.attributes.clock_use import clock_uses, is_steady
+from cdp_pipeline.attributes.graph import Graph, Node
 from cdp_pipeline.attributes.language import at
 from cdp_pipeline.attributes.plan import SQL, named
 from cdp_pipeline.config.model import Entity, Project
@@ -78,25 +78,21 @@ class States:
 
     def changed(self) -> set[Node]:
         """Attributes whose definition, or one that it reads, is another one than it was."""
-        return {node for node in self._attributes if not self._is_known(node)}
-
-    def forgotten(self) -> list[str]:
-        """What has a state and is not defined any more."""
-        return [name for name in self.known if name not in {str(node) for node in self._hashes}]
+        return {node for node in self._attributes if not self.is_current(node)}
 
     def of_another_day(self, as_of: datetime) -> set[Node]:
         """Attributes that are due once a day, and were worked out on another one."""
         return {
             node
             for node in self._attributes
-            if self._uses[node].otherwise and self._is_known(node) and self._state(node).as_of.date() != as_of.date()
+            if self._uses[node].otherwise and self.is_current(node) and self._state(node).as_of.date() != as_of.date()
         }
 
     def boundaries(self, as_of: datetime) -> list[tuple[exp.Expr, exp.Expr]]:
         """From where to where the boundaries of windows moved since they were looked at last."""
         moved: dict[tuple[exp.Expr, exp.Expr], None] = {}
         for node in self.with_windows():
-            if self._is_known(node) and self._state(node).as_of != as_of:
+            if self.is_current(node) and self._state(node).as_of != as_of:
                 for tree in self._uses[node].boundaries:
                     moved[(at(tree, self._state(node).as_of, {}), at(tree, as_of, {}))] = None
         return list(moved)
@@ -115,7 +111,8 @@ class States:
         use = self._uses[node]
         return use.otherwise or any(not is_steady(tree) for tree in use.boundaries)
 
-    def _is_known(self, node: Node) -> bool:
+    def is_current(self, node: Node) -> bool:
+        """Whether it was worked out by the definition that it has now."""
         state = self.known.get(str(node))
         return state is not None and state.definition == self._hashes[node]
 
@@ -162,20 +159,15 @@ def _next_crossing(work: Work, states: States, as_of: datetime) -> datetime | No
     return min(found, default=None)
 
 
-def time_has_passed(project: Project, kind: str) -> Callable[[Connection], bool]:
-    """Tells whether attributes or context values are due though no event came: by their definitions, or by the time."""
-    entity = project.entities[kind]
-    schemas = {"cdp": project.schema_name, "kind": entity.schema_name}
+def has_aged(project: Project, kind: str) -> Callable[[Connection], bool]:
+    """Tells whether attributes or context values are due because time has passed."""
+    schemas = {"cdp": project.schema_name, "kind": project.entities[kind].schema_name}
 
-    def passed(connection: Connection) -> bool:
-        graph = graph_of(entity)
-        states = States(entity, graph, connection.fetch(SQL["states"].bind(schemas)))
-        if states.changed() or states.forgotten():
-            return True
-        due = [state.due_at for state in states.known.values() if state.due_at is not None]
-        return bool(due) and min(due) <= as_of_now(connection, project)
+    def aged(connection: Connection) -> bool:
+        due_at = connection.fetch(SQL["next_due"].bind(schemas))[0][0]
+        return due_at is not None and due_at <= as_of_now(connection, project)
 
-    return passed
+    return aged
 
 
 def moved_entities(boundaries: list[tuple[exp.Expr, exp.Expr]]) -> exp.Expr | None:

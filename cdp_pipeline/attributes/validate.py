@@ -4,17 +4,20 @@ Every expression is read, bound to an event's columns, and described by an engin
 what passes here can only fail on data.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import TypeVar
 
 from sqlglot import exp
 
+from cdp_pipeline.attributes.attempts import Columns
 from cdp_pipeline.attributes.calculation import aggregated, default_of, natural_type, wanted_type
 from cdp_pipeline.attributes.culprit import first_line
 from cdp_pipeline.attributes.families import convert, name_of
-from cdp_pipeline.attributes.plan import BASE, SQL, Plan, events_relation
-from cdp_pipeline.attributes.reading import conditions_of
-from cdp_pipeline.config.model import Attribute, Project
+from cdp_pipeline.attributes.keys import misplaced_keys
+from cdp_pipeline.attributes.plan import BASE, SQL, Plan, Relation, events_relation
+from cdp_pipeline.attributes.reading import Scope, conditions_of
+from cdp_pipeline.config.attribute import Attribute
+from cdp_pipeline.config.model import Project
 from cdp_pipeline.errors import ProjectError, SqlError, WarehouseError
 from cdp_pipeline.warehouse.base import Connection
 from cdp_pipeline.warehouse.scratch import scratch_connection
@@ -30,7 +33,7 @@ def validate(project: Project) -> list[ProjectError]:
     with scratch_connection() as connection:
         for kind, entity in project.entities.items():
             for place, attribute in enumerate(entity.attributes):
-                for key, mistake in _Check(connection, attribute).mistakes():
+                for key, mistake in _Check(connection, attribute, {BASE: events_relation()}).mistakes():
                     path = f"entities.{kind}.attributes[{place}].{key}"
                     errors.append(project.error(path, mistake.message, mistake.hint))
     return errors
@@ -39,25 +42,34 @@ def validate(project: Project) -> list[ProjectError]:
 class _Check:
     """The check of one attribute, key by key; a key that depends on a wrong one is not judged."""
 
-    def __init__(self, connection: Connection, attribute: Attribute) -> None:
+    def __init__(self, connection: Connection, attribute: Attribute, relations: Mapping[str, Relation]) -> None:
         self._connection = connection
         self._attribute = attribute
-        self._plan = Plan(connection, {BASE: events_relation()})
+        self._relations = relations
         self._found: list[tuple[str, SqlError]] = []
 
     def mistakes(self) -> Iterator[tuple[str, SqlError]]:
         """Gives each mistake with its key."""
-        attribute, plan = self._attribute, self._plan
-        rows = plan.read(BASE)
+        yield from misplaced_keys(self._attribute)
+        name = self._attribute.from_
+        if name is not None and name not in self._relations:
+            yield "from", _unknown_relation(name, self._relations)
+        else:
+            self._check_expressions(Plan(self._connection, self._relations))
+        yield from self._found
+
+    def _check_expressions(self, plan: Plan) -> None:
+        attribute = self._attribute
+        rows = plan.read(attribute.from_ or BASE)
         conditions = self._try("filter", lambda: conditions_of(attribute, rows))
-        raw = self._try("value", lambda: aggregated(attribute, conditions or [], rows))
+        scope = Scope(rows, conditions or (), Columns(forgiving=attribute.on_error == "null"))
+        raw = aggregated(attribute, scope, self._try)
         natural = None if raw is None else self._try("value", lambda: natural_type(raw, plan))
         if natural is None:
             if attribute.data_type is not None:
                 self._try("data_type", lambda: wanted_type(attribute, exp.DataType.build("text")))
         else:
             self._check_type(natural, raw or exp.null())
-        yield from self._found
 
     def _check_type(self, natural: exp.DataType, raw: exp.Expr) -> None:
         attribute = self._attribute
@@ -86,3 +98,10 @@ class _Check:
         except WarehouseError as error:
             self._found.append((key, SqlError(f"`{getattr(self._attribute, key)}`: {first_line(error)}")))
         return None
+
+
+def _unknown_relation(name: str, relations: Mapping[str, Relation]) -> SqlError:
+    declared = ", ".join(other for other in relations if other != BASE)
+    return SqlError(
+        f"There is no meta-attribute `{name}`.", f"Declared are {declared}." if declared else "None is declared."
+    )

@@ -11,13 +11,12 @@ from uuid import UUID
 
 from sqlglot import exp
 
-from cdp_pipeline.attributes.calculation import Calculation
 from cdp_pipeline.attributes.context_values import ContextValues, context_query, work_out
 from cdp_pipeline.attributes.culprit import first_line
 from cdp_pipeline.attributes.graph import Graph, Node
 from cdp_pipeline.attributes.language import at
 from cdp_pipeline.attributes.plan import SQL, named
-from cdp_pipeline.attributes.program import Program
+from cdp_pipeline.attributes.program import Program, errors_of
 from cdp_pipeline.attributes.readable import Made, Readable
 from cdp_pipeline.attributes.states import States, moved_entities
 from cdp_pipeline.attributes.table import VALUES, make_values
@@ -42,6 +41,8 @@ class WorkingOut:
     Attributes:
         calculations: the attributes that are kept, in the order of the project file.
         everyone: whether every profile is touched.
+        touches_more: whether others are touched beside those who are due for all attributes.
+        failures: a figure for each attribute that may fail: how often it did and is NULL instead.
     """
 
     def __init__(self, work: Work, entity: Entity, graph: Graph, states: States) -> None:
@@ -60,6 +61,8 @@ class WorkingOut:
         self.calculations = self._whole.calculations
         self.context = ContextValues(work, entity, graph, states)
         self.everyone = work.due is Due.ALL
+        self.touches_more = False
+        self.failures: dict[str, int] = {}
 
     def fill(self) -> None:
         """Fills `profile_values`; `profile_due` then holds all entities that are touched, if not everyone is."""
@@ -71,7 +74,7 @@ class WorkingOut:
         if moved is not None:
             self._work.run(named("moved", _temporary("profile_moved", moved)))
         windows = self._graph.readers_of(self._states.with_windows())
-        make_values(self._work, self.calculations)
+        make_values(self._work, self._whole.columns)
         self._insert(self._of_layer(0))
         for layer in range(top + 1):
             changed = self._renew(layer)
@@ -112,7 +115,7 @@ class WorkingOut:
         if not ids:
             return
         program = self._program(ids)
-        make_values(self._work, program.calculations, _PASS)
+        make_values(self._work, program.columns, _PASS)
         self._calculate(program, _PASS, stitched)
         taken = {name: exp.column(name, table="n", quoted=True) for name in ids}
         update = exp.update(exp.alias_(exp.to_table(VALUES), "v", table=True), taken, dialect="postgres")
@@ -133,6 +136,7 @@ class WorkingOut:
             among = exp.column("entity_id", table="t").isin(query=exp.select("m.entity_id").from_(f"{entities} as m"))
             chosen = exp.select("t.event_id", "t.entity_id").from_(exp.alias_(stitched, "t", table=True)).where(among)
             stitched = exp.Subquery(this=chosen)
+        self.touches_more = True
         self._carry_over(entities)
         self._update(ids, stitched)
 
@@ -151,7 +155,7 @@ class WorkingOut:
         self._work.run(SQL["also_due"])
 
     def _calculate(self, program: Program, into: str, stitched: exp.Expr) -> None:
-        names = [exp.to_identifier(name, quoted=True) for name in ("entity_id", *(c.id for c in program.calculations))]
+        names = [exp.to_identifier(name, quoted=True) for name in ("entity_id", *(c.id for c in program.columns))]
         events = SQL["due_events"].bind({}, stitched=stitched).tree
         count = int(self._work.fetch(SQL["count_due_events"], {"stitched": stitched})[0][0])
         slices = -(-count // EVENTS_PER_SLICE)
@@ -162,6 +166,23 @@ class WorkingOut:
             self._calculate_part(program, events, exp.to_table(into), names, part)
         if slices:
             report(self._work.spec.asset, slices, slices)
+        self._count_failures(program, into)
+
+    def _count_failures(self, program: Program, table: str) -> None:
+        """Notes how often attributes failed, among those whose values stand in a table."""
+        forgiving = [each.id for each in program.calculations if each.errors is not None]
+        if not forgiving:
+            return
+        sums = [
+            exp.func(
+                "coalesce", exp.Sum(this=exp.column(errors_of(name), table="v", quoted=True)), exp.Literal.number(0)
+            )
+            for name in forgiving
+        ]
+        (found,) = self._work.fetch(named("failures", exp.select(*sums).from_(f"{table} as v")))
+        for name, count in zip(forgiving, found, strict=True):
+            figure = f"errors in {name}"
+            self.failures[figure] = self.failures.get(figure, 0) + int(count)
 
     def _calculate_part(
         self, program: Program, events: exp.Expr, into: exp.Expr, names: list[exp.Identifier], part: dict[str, str]

@@ -46,4 +46,6 @@ class ContextValue(Section):
         int,
         BeforeValidator(check_interval),
         WithJsonSchema({"type": "string", "pattern": "^[1-9][0-9]{0,4}[smhd]$"}),
-    ] = Field(default=_DAY, description="How old the value may become, such as 24h (the default), before it is renewed.")
+    ] = Field(
+        default=_DAY, description="How old the value may become, such as 24h (the default), before it is renewed."
+    )

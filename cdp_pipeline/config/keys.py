@@ -78,14 +78,8 @@ def _check_section(node: Node, section: type[Section], findings: Findings, key: 
     accepted = accepted_keys(section)
     below = {name: f"{key}.{name}" if key else str(name) for name, _ in node.children()}
     later = {name: find_not_yet(below[name], child.content) for name, child in node.children()}
-    # Where the whole section means nothing yet, its other keys are not judged.
-    whole = {name: row for name, row in later.items() if row is not None and row.whole}
-    if whole:
-        findings.drop(node)
     for name, child in node.children():
         row, field = later[name], accepted.get(str(name))
-        if whole and name not in whole:
-            continue
         if row is not None:
             findings.report(child, row.message, row.instead)
             findings.drop(child)

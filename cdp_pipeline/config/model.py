@@ -1,8 +1,9 @@
 """A project as the code sees it: what a user wrote, checked and with every default filled in.
 
-The names of the fields are the keys of the project file, except `schema_name` (a user writes `schema`), for pydantic
-keeps `schema` for itself. Expressions are text here; each room parses its own. A field's description is what editors
-and error messages show. Keys of the contract that a later release will bring are in `not_yet`, not here.
+The names of the fields are the keys of the project file, except `schema_name` and `from_` (a user writes `schema` and
+`from`), for pydantic and Python keep these for themselves. Expressions are text here; each room parses its own. A
+field's description is what editors and error messages show. Keys of the contract that a later release will bring are in
+`not_yet`, not here.
 """
 
 import hashlib
@@ -15,12 +16,12 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
+from cdp_pipeline.config.attribute import Attribute
 from cdp_pipeline.config.automation import Automation
 from cdp_pipeline.config.calculated import ContextValue, MetaAttribute, RowHelper
 from cdp_pipeline.config.fields import (
     Count,
     Day,
-    Default,
     MaxLinks,
     Name,
     Names,
@@ -34,21 +35,6 @@ from cdp_pipeline.config.fields import (
 )
 from cdp_pipeline.config.section import Section
 from cdp_pipeline.errors import ProjectError
-
-AttributeType = Literal[
-    "avg",
-    "sum",
-    "min",
-    "max",
-    "num_of_unique",
-    "first",
-    "last",
-    "value",
-    "most_frequent",
-    "least_frequent",
-    "list",
-    "expression",
-]
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,26 +218,6 @@ class Guards(Section):
         "that do not say it themselves: a number, or auto, which reads it off the degrees.",
     )
     publish: PublishGuards = Field(default_factory=PublishGuards, description="The publication gate.")
-
-
-class Attribute(Section):
-    """One thing that is known about an entity, calculated from its events."""
-
-    id: Name = Field(description="The attribute's name, a column of `profiles`.")
-    description: str = Field(default="", description="What the attribute means, for those who read it.")
-    type: AttributeType = Field(description="How the values of the entity's events become one value.")
-    value: Text = Field(description="Expression over an event (for type expression: an aggregate over the events).")
-    sources: Names = Field(default_factory=list, description="The sources to read: a name or a list; empty: all.")
-    events: Names = Field(default_factory=list, description="The event types to read: a name or a list; empty: all.")
-    version: Names = Field(default_factory=list, description="The versions to read: a text or a list; empty: all.")
-    filter: Text | None = Field(default=None, description="Condition on an event; others do not count.")
-    data_type: Text | None = Field(default=None, description="The SQL type of the column, such as numeric(12,2).")
-    default: Default = Field(default=None, description="The value of an entity for which there is none.")
-    hidden: bool = Field(
-        default=False,
-        description="Left out of `profiles`; nothing else reads it yet, so it is only checked.",
-    )
-    pii: bool = Field(default=False, description="Personal data: what holds it is tagged so in Dagster.")
 
 
 class EventChecks(Section):

@@ -59,6 +59,20 @@ def _duckdb_whole(arguments: Sequence[exp.Expr]) -> exp.Expr:
     return template(f"CAST({text} AS {to})", "duckdb")(arguments)
 
 
+def _duckdb_by_keys(function: str) -> Form:
+    def fill(arguments: Sequence[exp.Expr]) -> exp.Expr:
+        keys = [
+            exp.PropertyEQ(this=exp.to_identifier(f"k{number}"), expression=key.copy())
+            for number, key in enumerate(arguments[1:])
+        ]
+        order = exp.Anonymous(this="struct_pack", expressions=keys)
+        chosen = exp.Anonymous(this=function, expressions=[arguments[0].copy(), order])
+        given = exp.Where(this=exp.Not(this=arguments[0].copy().is_(exp.null())))
+        return exp.Filter(this=chosen, expression=given)
+
+    return fill
+
+
 # DuckDB reads most ISO 8601 texts as they stand; it wants seconds, and no blank before the zone.
 _DUCKDB_TIME = (
     f"CASE WHEN regexp_matches(:a, '{ISO_TIME}') AND left(:a, 4) <> '0000' THEN coalesce(TRY_CAST(:a AS TIMESTAMPTZ), "
@@ -88,10 +102,22 @@ _DUCKDB_SUM = (
     "CAST('the sum is too large for numeric(38,9)' || left(CAST(count(:a) AS VARCHAR), 0) AS DECIMAL(38, 9)) END"
 )
 _DUCKDB_LIST = "list_sort(list(DISTINCT :a) FILTER (WHERE :a IS NOT NULL))"
+# The keys of a jsonb are unique, and the shortest come first.
+_DUCKDB_KEYS = (
+    "list_transform(list_sort(list_transform(list_distinct(json_keys(:a)), "
+    "lambda cdp_key: struct_pack(s := strlen(cdp_key), k := cdp_key))), lambda cdp_pair: cdp_pair.k)"
+)
 _DUCKDB_JSON_DOUBLE = (
     "CASE WHEN isfinite({0}) OR {0} IS NULL THEN to_json({0}) WHEN isnan({0}) THEN CAST('\"NaN\"' AS JSON) "
     "WHEN {0} > 0 THEN CAST('\"Infinity\"' AS JSON) ELSE CAST('\"-Infinity\"' AS JSON) END"
 )
+
+
+def _duckdb_parts(kind: str, parts: str) -> Form:
+    """What a JSON value of that kind holds; of another kind there is nothing to extract from a text that is no JSON."""
+    wrong = parts.replace(":a", f"CAST('no {kind.lower()}: ' || :a AS JSON)")
+    return template(f"CASE json_type(:a) WHEN '{kind}' THEN {parts} WHEN 'NULL' THEN NULL ELSE {wrong} END", "duckdb")
+
 
 FORMS: dict[str, Form] = {
     "cdp_hash": _duckdb_hash,
@@ -129,8 +155,16 @@ FORMS: dict[str, Form] = {
     "cdp_ilike": template("(:a ILIKE :b ESCAPE '\\')", "duckdb"),
     "cdp_digits": template("regexp_replace(:a, '[^0-9]', '', 'g')", "duckdb"),
     "cdp_matches": template("regexp_matches(:a, :b)", "duckdb"),
-    "cdp_first": template("arg_min(:a, struct_pack(k1 := :b, k2 := :c)) FILTER (WHERE :a IS NOT NULL)", "duckdb"),
-    "cdp_last": template("arg_max(:a, struct_pack(k1 := :b, k2 := :c)) FILTER (WHERE :a IS NOT NULL)", "duckdb"),
+    "cdp_first": _duckdb_by_keys("arg_min"),
+    "cdp_last": _duckdb_by_keys("arg_max"),
+    "cdp_weight": template(
+        "CASE WHEN :a IS NULL THEN 1 WHEN :a >= 0 THEN :a "
+        "ELSE CAST('a weight is negative: ' || :a AS DECIMAL(38, 9)) END",
+        "duckdb",
+    ),
+    "cdp_elements": _duckdb_parts("ARRAY", "json_extract(:a, '$[*]')"),
+    "cdp_element_texts": _duckdb_parts("ARRAY", "json_extract_string(:a, '$[*]')"),
+    "cdp_keys": _duckdb_parts("OBJECT", _DUCKDB_KEYS),
     "cdp_ordered": template(
         "list_transform(list_sort(list(struct_pack(k := :b, v := :a))), lambda cdp_pair: cdp_pair.v)", "duckdb"
     ),

@@ -46,6 +46,7 @@ _TYPES = {
 }  # fmt: skip
 _WHOLE = {exp.DType.INT, exp.DType.BIGINT, exp.DType.SMALLINT}
 _TIMES = {exp.DType.DATE, exp.DType.TIMESTAMP, exp.DType.TIMESTAMPTZ}
+_SET_RETURNING = {"jsonb_array_elements", "jsonb_array_elements_text", "jsonb_object_keys"}
 _MAX_LENGTH = 10_000
 _MAX_DEPTH = 200
 
@@ -64,20 +65,27 @@ class _PostgreSQL(Postgres):
 Resolve = Callable[[exp.Column], exp.Expr]
 
 
-def parse_expression(text: str, *, aggregates: bool = False) -> exp.Expr:
+def parse_expression(text: str, *, aggregates: bool = False, set_returning: bool = False) -> exp.Expr:
     """Reads an expression and gives the tree that the engines render.
 
     Args:
         text: PostgreSQL SQL.
         aggregates: whether it calculates one value from many rows; if not, aggregate functions are refused.
+        set_returning: whether it may give several rows of one.
 
     Raises:
         SqlError: it is no expression, or holds something that is not allowed; the message names it.
     """
     tree = _parse(text)
     for node in tree.walk():
-        _check_node(node, aggregates)
+        if not (set_returning and is_set_returning(node)):
+            _check_node(node, aggregates)
     return _to_forms(tree)
+
+
+def is_set_returning(node: exp.Expr) -> bool:
+    """Whether the node is a call that gives several rows."""
+    return isinstance(node, exp.Anonymous) and node.name.lower() in _SET_RETURNING
 
 
 def has_aggregate(tree: exp.Expr) -> bool:

@@ -25,11 +25,15 @@ A statement says `cdp_hash(...)`; each engine's row here says what that is calle
     cdp_divide(a, b)         a / b in double precision; division by zero is an error
     cdp_like, cdp_ilike      like and ilike, where a backslash escapes
     cdp_matches(text, re)    whether a regular expression matches somewhere in the text
-    cdp_first(value, k1, k2) aggregate: the value that comes first by two keys
-    cdp_last(value, k1, k2)  aggregate: the value that comes last by two keys
+    cdp_first(value, key, …) aggregate: the value that comes first by the keys; NULL is the greatest of a key
+    cdp_last(value, key, …)  aggregate: the value that comes last by the keys
+    cdp_weight(number)       numeric(38,9): the number, 1 for NULL; an error when it is negative
+    cdp_elements(jsonb)      jsonb[]: the elements of an array; NULL of JSON null, an error of anything else
+    cdp_element_texts(jsonb) text[]: the same as texts
+    cdp_keys(jsonb)          text[]: the keys of an object; NULL of JSON null, an error of anything else
     cdp_any(value)           aggregate: the smallest value that is not NULL, of a type that has no min() everywhere
     cdp_ordered(value, key)  aggregate: an array of the values in the order of a key
-    cdp_gathered(value, key) aggregate: jsonb array of the values that are not NULL, in the order of a key; NULL over none
+    cdp_gathered(value, key) aggregate: jsonb array of the values that are not NULL in the order of a key; or NULL
     cdp_average(numeric)     aggregate: numeric(38,9), rounded half away from zero
     cdp_sum(numeric)         aggregate: numeric(38,9); an error when it is too large for that
     cdp_list(value)          aggregate: jsonb array of the distinct values, ascending; NULL over none

@@ -105,12 +105,21 @@ def _whole(arguments: Sequence[exp.Expr]) -> exp.Expr:
     return template(f"CAST({_WHOLE_TEXT} AS {to})", "postgres")(arguments)
 
 
-def _by_two_keys(*, descending: bool) -> Form:
-    order = "DESC" if descending else "ASC"
-    return template(
-        f"(array_agg(:a ORDER BY :b {order}, :c {order}) FILTER (WHERE NOT :a IS NULL))[1]",
-        "postgres",
-    )
+def _by_keys(*, descending: bool) -> Form:
+    def fill(arguments: Sequence[exp.Expr]) -> exp.Expr:
+        value = arguments[0].copy()
+        keys = [exp.Ordered(this=key.copy(), desc=descending, nulls_first=descending) for key in arguments[1:]]
+        ordered = exp.Anonymous(this="array_agg", expressions=[exp.Order(this=value, expressions=keys)])
+        given = exp.Where(this=exp.Not(this=value.copy().is_(exp.null())))
+        chosen = exp.paren(exp.Filter(this=ordered, expression=given), copy=False)
+        return exp.Bracket(this=chosen, expressions=[exp.Literal.number(1)], offset=1)
+
+    return fill
+
+
+def _parts(function: str) -> Form:
+    """What a JSON value holds, as an array; the function itself refuses a value of another kind."""
+    return template(f"CASE WHEN jsonb_typeof(:a) <> 'null' THEN ARRAY(SELECT {function}(:a)) END", "postgres")
 
 
 # The sum in whole billionths, twice, plus or minus the count: integer division then rounds half away from zero.
@@ -152,8 +161,16 @@ FORMS: dict[str, Form] = {
     "cdp_like": template("(:a LIKE :b ESCAPE '\\')", "postgres"),
     "cdp_ilike": template("(pg_temp.cdp_lower(:a) LIKE pg_temp.cdp_lower(:b) ESCAPE '\\')", "postgres"),
     "cdp_matches": template("(:a ~ :b)", "postgres"),
-    "cdp_first": _by_two_keys(descending=False),
-    "cdp_last": _by_two_keys(descending=True),
+    "cdp_first": _by_keys(descending=False),
+    "cdp_last": _by_keys(descending=True),
+    "cdp_weight": template(
+        "CASE WHEN :a IS NULL THEN 1 WHEN :a BETWEEN 0 AND 1e29 THEN :a "
+        "ELSE CAST('a weight is negative: ' || :a AS NUMERIC) END",
+        "postgres",
+    ),
+    "cdp_elements": _parts("jsonb_array_elements"),
+    "cdp_element_texts": _parts("jsonb_array_elements_text"),
+    "cdp_keys": _parts("jsonb_object_keys"),
     "cdp_ordered": template("array_agg(:a ORDER BY :b, :a)", "postgres"),
     "cdp_gathered": template("to_jsonb(array_agg(:a ORDER BY :b) FILTER (WHERE NOT :a IS NULL))", "postgres"),
     "cdp_any": template("(array_agg(:a ORDER BY :a) FILTER (WHERE NOT :a IS NULL))[1]", "postgres"),

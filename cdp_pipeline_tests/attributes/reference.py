@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
-from cdp_pipeline.config.model import Attribute
+from cdp_pipeline.config.attribute import Attribute
 from cdp_pipeline_tests.attributes.worlds import Event
 
 _BILLIONTH = Decimal("0.000000001")

@@ -5,7 +5,7 @@ from uuid import UUID
 
 import pytest
 
-from cdp_pipeline.config.model import Attribute
+from cdp_pipeline.config.attribute import Attribute
 from cdp_pipeline.errors import SqlError, WarehouseError
 from cdp_pipeline_tests.attributes.worlds import Event, World, attribute
 

@@ -10,7 +10,7 @@ import pytest
 from cdp_pipeline.attributes import profiles as stage_of_profiles
 from cdp_pipeline.attributes.plan import SQL
 from cdp_pipeline.attributes.profiles import profiles_spec
-from cdp_pipeline.config.model import Attribute
+from cdp_pipeline.config.attribute import Attribute
 from cdp_pipeline.errors import InvariantError
 from cdp_pipeline.progress import listening
 from cdp_pipeline.sql.statements import Statements, statement

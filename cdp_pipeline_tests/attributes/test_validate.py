@@ -8,7 +8,7 @@ import pytest
 
 from cdp_pipeline.attributes.plan import SQL, events_relation
 from cdp_pipeline.attributes.validate import validate
-from cdp_pipeline.config.model import Attribute
+from cdp_pipeline.config.attribute import Attribute
 from cdp_pipeline.events.stitching_rules import EVENT_COLUMNS
 from cdp_pipeline_tests.attributes.test_types import random_attributes
 from cdp_pipeline_tests.attributes.worlds import attribute, project

@@ -12,7 +12,8 @@ from uuid import UUID
 import pyarrow as pa
 
 from cdp_pipeline.attributes.profiles import calculate_profiles
-from cdp_pipeline.config.model import Attribute, Entity, IdentifierType, Project
+from cdp_pipeline.config.attribute import Attribute
+from cdp_pipeline.config.model import Entity, IdentifierType, Project
 from cdp_pipeline.sql.statements import statement
 from cdp_pipeline.warehouse.base import Row
 from cdp_pipeline.warehouse.stage import Facts, Run

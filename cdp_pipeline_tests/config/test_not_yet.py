@@ -16,13 +16,6 @@ LATER = {
     "entities.customer.context": (ENTITY, f"{ENTITY}    context: [{{key: a}}]\n"),
     "entities.customer.meta_attributes": (ENTITY, f"{ENTITY}    meta_attributes: []\n"),
     "entities.customer.attributes[0].identifier": (ATTRIBUTE, f"{ATTRIBUTE}identifier: email, "),
-    "entities.customer.attributes[0].from": (ATTRIBUTE, f"{ATTRIBUTE}from: products, "),
-    "entities.customer.attributes[0].weight": (ATTRIBUTE, f"{ATTRIBUTE}weight: quantity, "),
-    "entities.customer.attributes[0].outer_value": (ATTRIBUTE, f"{ATTRIBUTE}outer_value: value, "),
-    "entities.customer.attributes[0].outer_weight": (ATTRIBUTE, f"{ATTRIBUTE}outer_weight: value, "),
-    "entities.customer.attributes[0].outer_filter": (ATTRIBUTE, f"{ATTRIBUTE}outer_filter: value, "),
-    "entities.customer.attributes[0].multiple": (ATTRIBUTE, f"{ATTRIBUTE}multiple: false, "),
-    "entities.customer.attributes[0].on_error": (ATTRIBUTE, f"{ATTRIBUTE}on_error: fail, "),
     "automation.context": ("name: shop\n", "name: shop\nautomation: {context: '0 2 * * *'}\n"),
 }
 
