@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from sqlglot import exp
 
 from cdp_pipeline.attributes.calculation import Calculation
-from cdp_pipeline.attributes.culprit import first_line
+from cdp_pipeline.attributes.definition_errors import first_line
 from cdp_pipeline.attributes.graph import EVENTS, PROFILES, Graph, Node
 from cdp_pipeline.attributes.language import at_no_time, read_typed_query
 from cdp_pipeline.attributes.plan import SQL, events_relation, named, no_rows

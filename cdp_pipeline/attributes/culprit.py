@@ -13,6 +13,7 @@ from sqlglot import exp
 
 from cdp_pipeline.attributes.attempts import fails
 from cdp_pipeline.attributes.calculation import Calculation, calculation_of
+from cdp_pipeline.attributes.definition_errors import first_line
 from cdp_pipeline.attributes.plan import Plan, Relation, Rows, named
 from cdp_pipeline.attributes.query import results_query, with_places, with_rows
 from cdp_pipeline.config.attribute import Attribute
@@ -123,9 +124,3 @@ def _largest(query: exp.Select, parts: Sequence[Calculation]) -> exp.Select:
     """A query of one row for which the engine has to work out every column."""
     columns = [exp.Max(this=exp.cast(exp.column(part.id, table="r", quoted=True), "text")) for part in parts]
     return exp.select(exp.Count(this=exp.Star()), *columns).from_(query.subquery("r"))
-
-
-def first_line(error: WarehouseError) -> str:
-    """What the engine said, without the statement's name and text."""
-    line = str(error).splitlines()[0]
-    return line.partition(": ")[2] or line

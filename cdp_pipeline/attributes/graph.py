@@ -108,7 +108,7 @@ def _closure(nodes: Iterable[Node], next_to: Mapping[Node, Collection[Node]]) ->
 
 
 def graph_of(entity: Entity) -> Graph:
-    """The graph of a kind's definitions. One that cannot be read is taken to read nothing: its mistake is told elsewhere.
+    """The graph of a kind's definitions. One that cannot be read reads nothing here: its mistake is told elsewhere.
 
     Raises:
         Circle: definitions read one another in a circle.

@@ -15,7 +15,7 @@ from sqlglot import exp
 
 from cdp_pipeline.attributes.attempts import Columns
 from cdp_pipeline.attributes.calculation import Calculation, calculation_of, finished
-from cdp_pipeline.attributes.culprit import first_line
+from cdp_pipeline.attributes.definition_errors import WrongDefinition
 from cdp_pipeline.attributes.graph import BASE, Graph, Node
 from cdp_pipeline.attributes.language import at_no_time, read_expression
 from cdp_pipeline.attributes.lists import as_list
@@ -137,10 +137,8 @@ class Program:
     def _add(self, attribute: Attribute) -> None:
         try:
             self._by_id[attribute.id] = self._read(attribute)
-        except WarehouseError as error:
-            raise SqlError(f"{self._entity.kind} attribute {attribute.id}: {first_line(error)}") from error
-        except SqlError as error:
-            raise SqlError(f"{self._entity.kind} attribute {attribute.id}: {error.message}", error.hint) from error
+        except (SqlError, WarehouseError) as error:
+            raise WrongDefinition(f"{self._entity.kind} attribute {attribute.id}", error) from error
 
     def _read(self, attribute: Attribute) -> Calculation:
         if attribute.type in ("custom", "identifiers"):

@@ -10,13 +10,14 @@ from dataclasses import dataclass
 
 from sqlglot import exp
 
+from cdp_pipeline.attributes.definition_errors import WrongDefinition
 from cdp_pipeline.attributes.families import family_of, name_of
 from cdp_pipeline.attributes.graph import BASE, Graph, Node
 from cdp_pipeline.attributes.language import at_no_time, read_expression, read_helper, read_typed_query
 from cdp_pipeline.attributes.plan import Relation, events_relation, named, no_rows
 from cdp_pipeline.config.calculated import MetaAttribute, RowHelper
 from cdp_pipeline.config.model import Entity
-from cdp_pipeline.errors import SqlError
+from cdp_pipeline.errors import SqlError, WarehouseError
 from cdp_pipeline.sql.expressions import bind_known
 from cdp_pipeline.sql.forms import rewrite_up
 from cdp_pipeline.sql.per_entity import per_entity
@@ -85,8 +86,8 @@ class Readable:
         for node, definition in in_order(entity, graph):
             try:
                 readable.add(definition)
-            except SqlError as error:
-                raise SqlError(f"{entity.kind} {node}: {error.message}", error.hint) from error
+            except (SqlError, WarehouseError) as error:
+                raise WrongDefinition(f"{entity.kind} {node}", error) from error
         return readable
 
     @property
@@ -125,7 +126,7 @@ class Readable:
         return per_entity(query, exp.to_table(PART_TABLE), tables)
 
     def tables_of(self, metas: Collection[str], graph: Graph, events: exp.Expr) -> Iterator[Made]:
-        """The temporary tables of the events, of their entities, and of some meta-attributes with those that they read."""
+        """The temporary tables of the events, of their entities, and of meta-attributes with those that they read."""
         yield Made(BASE_TABLE, self.base(events))
         yield Made(PART_TABLE, exp.select("b.entity_id").distinct().from_(f"{BASE_TABLE} as b"))
         needed = graph.read_by(Node("meta_attribute", name) for name in metas)

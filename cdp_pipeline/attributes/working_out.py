@@ -12,7 +12,7 @@ from uuid import UUID
 from sqlglot import exp
 
 from cdp_pipeline.attributes.context_values import ContextValues, context_query, work_out
-from cdp_pipeline.attributes.culprit import first_line
+from cdp_pipeline.attributes.definition_errors import first_line
 from cdp_pipeline.attributes.graph import Graph, Node
 from cdp_pipeline.attributes.language import at
 from cdp_pipeline.attributes.plan import SQL, named
