@@ -1,6 +1,6 @@
-"""The assets of the attributes room: one for each attribute, `<kind>/profiles` and the view `<kind>/attributes`.
+"""The assets of the attributes room: one for each definition, `<kind>/profiles` and the view `<kind>/attributes`.
 
-All of a kind's attributes and its profiles are calculated in one step, from one scan of the events of the entities that
+All of a kind's definitions and its profiles are calculated in one step, from one scan of the events of the entities that
 gained or lost some. A selection of a few attributes runs the same step: a profile is whole or not there.
 """
 
@@ -11,51 +11,28 @@ from typing import Any
 import dagster as dg
 
 from cdp_pipeline import tables
+from cdp_pipeline.attributes.definition_specs import GROUP, definition_specs
 from cdp_pipeline.attributes.profiles import calculate_profiles, profiles_spec, shown
 from cdp_pipeline.config.attribute import Attribute
 from cdp_pipeline.config.model import Project
 from cdp_pipeline.errors import CdpError
 from cdp_pipeline.warehouse.assets import (
     ONE_RUN,
-    OWNERS,
     RETRY,
     WAREHOUSE,
     StageConfig,
     count_rows,
     fail,
-    group_name,
     invariant_specs,
     stage_results,
     table_key,
     table_spec,
 )
 
-GROUP = "attributes"
-
-
-def attribute_key(kind: str, attribute: Attribute) -> dg.AssetKey:
-    """The asset of an attribute: `customer/attributes/revenue`."""
-    return dg.AssetKey([kind, "attributes", attribute.id])
-
 
 def build_assets(project: Project) -> list[dg.AssetsDefinition]:
     """The assets of this room."""
     return [_of_kind(project, kind) for kind in project.entities]
-
-
-def _attribute_spec(kind: str, attribute: Attribute, version: str) -> dg.AssetSpec:
-    written = attribute.model_dump(mode="json", exclude_defaults=True, exclude={"description"})
-    return dg.AssetSpec(
-        attribute_key(kind, attribute),
-        deps=[table_key(tables.STITCHED_EVENTS, kind)],
-        description=attribute.description or f"`{attribute.type}` of `{attribute.value}`.",
-        group_name=group_name(GROUP, kind),
-        kinds={"sql"},
-        owners=OWNERS,
-        code_version=version,
-        tags={"layer": GROUP} | ({"pii": "true"} if attribute.pii else {}),
-        metadata={"definition": dg.MetadataValue.json(written)},
-    )
 
 
 def _profiles_table(attributes: Sequence[Attribute]) -> tables.Table:
@@ -78,9 +55,9 @@ def _tell_columns(context: dg.AssetExecutionContext, profiles: dg.AssetKey, sche
 
 def _of_kind(project: Project, kind: str) -> dg.AssetsDefinition:
     stage = profiles_spec(project, kind)
-    attributes = shown(project.entities[kind])  # a hidden one is read by nothing yet, and so not calculated
+    attributes = shown(project.entities[kind])
     profiles, view = table_key(tables.PROFILES, kind), table_key(tables.ATTRIBUTES, kind)
-    specs = [_attribute_spec(kind, attribute, stage.definition[:16]) for attribute in attributes]
+    specs = list(definition_specs(project.entities[kind]))
     keys = [spec.key for spec in specs]
     upstream = keys or [table_key(tables.STITCHED_EVENTS, kind)]
     pii = any(attribute.pii for attribute in attributes)

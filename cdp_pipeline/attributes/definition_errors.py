@@ -1,4 +1,4 @@
-"""What is said of a definition that is wrong: by whom reads all of them, with its name; in a list of mistakes, without."""
+"""What is said of a definition that is wrong: with its name where all are read, without it in a list of mistakes."""
 
 from cdp_pipeline.errors import SqlError, WarehouseError
 
