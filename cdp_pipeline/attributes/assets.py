@@ -3,7 +3,7 @@
     customer/row_helpers/session_length      customer/meta_attributes/products_bought
     customer/context_values/deciles          customer/attributes/revenue
 
-Each stands below all that it reads. All of a kind's definitions and its profiles are calculated in one step. A selection
+Each stands below all that it reads. All definitions of a kind and its profiles are calculated in one step. A selection
 of a few attributes runs the same step: a profile is whole or not there.
 """
 
@@ -24,11 +24,13 @@ from cdp_pipeline.config.model import Entity, Project
 from cdp_pipeline.errors import CdpError
 from cdp_pipeline.warehouse.assets import (
     ONE_RUN,
+    OWNERS,
     RETRY,
     WAREHOUSE,
     StageConfig,
     count_rows,
     fail,
+    group_name,
     invariant_specs,
     stage_results,
     table_key,

@@ -25,15 +25,15 @@ from cdp_pipeline.config.fields import (
     MaxLinks,
     Name,
     Names,
-    NotNegative,
     Regex,
     SchemaName,
-    Share,
     SourceName,
     Text,
     Warehouse,
 )
+from cdp_pipeline.config.guards import Guards
 from cdp_pipeline.config.section import Section
+from cdp_pipeline.config.thresholds import EntityChecks, EventChecks
 from cdp_pipeline.errors import ProjectError
 
 
@@ -193,49 +193,6 @@ class IdentityMap(Section):
     mode: Literal["mirror", "snapshot"] = Field(
         default="mirror",
         description="mirror: a row that is missing stays as it was. snapshot: a missing row is a deleted row.",
-    )
-
-
-class PublishGuards(Section):
-    """The publication gate: what one run may do to the people who are known."""
-
-    min_entities: NotNegative = Field(
-        default=1000, description="How many published entities there must be before the gate holds anything back."
-    )
-    max_share_merged: Share = Field(
-        default=0.05, description="The share of published entities that one run may merge into others, 0 to 1."
-    )
-    max_growth: Count = Field(default=100, description="How many identifiers one published entity may gain in one run.")
-
-
-class Guards(Section):
-    """What keeps strangers apart."""
-
-    max_identifiers: Count = Field(default=1000, description="How many identifiers one entity may have.")
-    max_links: MaxLinks = Field(
-        default="auto",
-        description="How many neighbours of one type a value may be linked with before it is quarantined, for types "
-        "that do not say it themselves: a number, or auto, which reads it off the degrees.",
-    )
-    publish: PublishGuards = Field(default_factory=PublishGuards, description="The publication gate.")
-
-
-class EventChecks(Section):
-    """Thresholds beyond which the health checks of all events warn."""
-
-    max_rejected_share: Share = Field(default=0.05, description="Share of landed rows that may be rejected, 0 to 1.")
-    max_duplicate_share: Share = Field(default=0.2, description="Share of landed rows that may be duplicates, 0 to 1.")
-
-
-class EntityChecks(Section):
-    """Thresholds beyond which the health checks of one kind of entity warn, and how much each run proves."""
-
-    min_identified_share: Share = Field(default=0.5, description="Share of events that belong to somebody, 0 to 1.")
-    max_entity_size: int = Field(default=1000, ge=1, description="Identifiers that the largest entity may have.")
-    max_null_share: Share = Field(default=1.0, description="Share of NULL that an attribute may have, 0 to 1.")
-    rebuild_share: Share = Field(
-        default=0.01,
-        description="Share of the entities that each run works out afresh and compares, in turn, 0 to 1; 0: none.",
     )
 
 

@@ -79,6 +79,14 @@ VALUES: list[tuple[str, Any]] = [
     ("cdp_whole(' 12 ', cast(null as bigint))", 12),
     ("cdp_whole('-3', cast(null as integer))", -3),
     ("cdp_divide(1, 4)", 0.25),
+    ("cdp_weight(cast(2.5 as numeric(38, 9)))", Decimal("2.5")),
+    ("cdp_weight(cast(0 as numeric(38, 9)))", Decimal(0)),
+    ("cdp_weight(cast(null as numeric(38, 9)))", Decimal(1)),
+    ("""cdp_elements(cast('["a", [1, {"b": 2}], null]' as jsonb))""", ('"a"', '[1,{"b":2}]', "null")),
+    ("""cdp_element_texts(cast('["a", [1, {"b": 2}], null]' as jsonb))""", ("a", '[1,{"b":2}]', None)),
+    ("""cdp_keys(cast('{"b": 1, "aa": 2, "ä": 3, "a": 4, "b": 5}' as jsonb))""", ("a", "b", "aa", "ä")),
+    *((f"{form}(cast({nothing} as jsonb))", None) for nothing in ("null", "'null'")
+      for form in ("cdp_elements", "cdp_element_texts", "cdp_keys")),
     ("cdp_like('a%b', 'a\\%_')", True),
     ("cdp_like('axb', 'a\\%_')", False),
     ("cdp_ilike('ÄPFEL', 'äpf%')", True),
@@ -151,6 +159,8 @@ ROWS = """(values (1, 'b', 3.5), (2, 'a', null), (3, 'B', 1.5), (4, 'a', 1.5), (
 AGGREGATES: list[tuple[str, Any]] = [
     ("cdp_first(t.s, -t.n, t.n)", "a"),
     ("cdp_last(t.s, t.n, t.n)", "a"),
+    ("cdp_last(t.s, t.x)", "a"),
+    ("cdp_first(t.s, t.x, t.s, t.n)", "B"),
     ("cdp_first(t.s, 0, t.n)", "b"),
     ("cdp_ordered(t.n, -t.n)", (5, 4, 3, 2, 1)),
     ("cdp_any(cdp_hash(t.s))", min(uuid_of("a"), uuid_of("b"), uuid_of("B"), uuid_of(""))),
@@ -203,7 +213,16 @@ def test_an_aggregate_gives_postgresqls_value(warehouse: Connection, text: str, 
     assert value_of(warehouse, " ".join(("select", text, "from", ROWS))) == told(expected)
 
 
-@pytest.mark.parametrize("text", ["cdp_divide(t.n, t.n - 1)", "cdp_whole(t.s, cast(null as integer))"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "cdp_divide(t.n, t.n - 1)",
+        "cdp_whole(t.s, cast(null as integer))",
+        "cdp_weight(cast(t.x as numeric(38, 9)))",
+        "cdp_size(cdp_elements(cdp_to_json(t.s)))",
+        "cdp_size(cdp_keys(cdp_to_json(t.n)))",
+    ],
+)
 def test_what_has_no_value_is_an_error(warehouse: Connection, text: str) -> None:
     with pytest.raises(WarehouseError):
         value_of(warehouse, " ".join(("select max(", text, ") from", ROWS)))
