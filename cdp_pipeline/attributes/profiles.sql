@@ -50,7 +50,7 @@ group by q.entity_id
 
 -- name: several_values
 -- An entity for which a query gave more than one row.
-select cdp_any(t.entity_id), count(*) from :values as t where t.is_several
+select cdp_any(t.entity_id), count(*) from :made as t where t.is_several
 
 -- name: marks
 -- Profiles and context values that somebody marked by hand.

@@ -211,7 +211,7 @@ class WorkingOut:
         return table.name
 
     def _must_be_single(self, table: Made) -> None:
-        entity, count = self._work.fetch(SQL["several_values"], {"values": exp.to_table(table.name)})[0]
+        entity, count = self._work.fetch(SQL["several_values"], {"made": exp.to_table(table.name)})[0]
         if count:
             raise WarehouseError(
                 f"{self._entity.kind} {table.of}: its query gave more than one row for {count:,} entities, entity "
