@@ -15,7 +15,6 @@ from cdp_pipeline.attributes.definition_errors import as_sql_error
 from cdp_pipeline.attributes.graph import BASE, EVENTS, PROFILES, Circle, Graph, Node, graph_of
 from cdp_pipeline.attributes.plan import events_relation
 from cdp_pipeline.attributes.readable import Readable, in_order
-from cdp_pipeline.config.attribute import Attribute
 from cdp_pipeline.config.model import Entity, Project
 from cdp_pipeline.errors import ProjectError, SqlError, WarehouseError
 from cdp_pipeline.warehouse.base import Connection
@@ -77,15 +76,17 @@ class _Definitions:
                 )
 
     def _of_attribute(self, node: Node, graph: Graph) -> Found:
-        place, attribute = self._find(node)
-        check = AttributeCheck(self._connection, attribute, self._readable, self._entity, graph)
-        wrong = list(check.mistakes())
-        if wrong:
-            self._wrong.add(node)
-        elif check.calculation is not None and not attribute.hidden:
-            self._calculations[attribute.id] = check.calculation
-        for key, mistake in wrong:
-            yield f"attributes[{place}].{key}", mistake
+        # Several of one id are a mistake that is told elsewhere.
+        named = ((place, each) for place, each in enumerate(self._entity.attributes) if each.id == node.id)
+        for place, attribute in named:
+            check = AttributeCheck(self._connection, attribute, self._readable, self._entity, graph)
+            wrong = list(check.mistakes())
+            if wrong:
+                self._wrong.add(node)
+            elif check.calculation is not None and not attribute.hidden:
+                self._calculations[attribute.id] = check.calculation
+            for key, mistake in wrong:
+                yield f"attributes[{place}].{key}", mistake
 
     def _of_context(self, node: Node) -> Found:
         context = next(each for each in self._entity.context if each.key == node.id)
@@ -93,9 +94,6 @@ class _Definitions:
             context_query(self._connection, self._readable, self._calculations, context)
         except (SqlError, WarehouseError) as error:
             yield f"{self._place(node)}.query", as_sql_error(error)
-
-    def _find(self, node: Node) -> tuple[int, Attribute]:
-        return next((n, each) for n, each in enumerate(self._entity.attributes) if each.id == node.id)
 
     def _place(self, node: Node) -> str:
         lists = {
