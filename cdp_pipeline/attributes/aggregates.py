@@ -10,9 +10,10 @@ from dataclasses import dataclass, replace
 
 from sqlglot import exp
 
+from cdp_pipeline.attributes.language import read_aggregate
 from cdp_pipeline.attributes.reading import Reading, Scope, filter_conditions, readable
 from cdp_pipeline.errors import SqlError
-from cdp_pipeline.sql.expressions import has_aggregate, parse_expression
+from cdp_pipeline.sql.expressions import has_aggregate
 
 _NAMES: dict[type[exp.Expr], str] = {
     exp.Count: "count",
@@ -36,7 +37,7 @@ def aggregate_expression(text: str, scope: Scope) -> exp.Expr:
     Raises:
         SqlError: it has no aggregate, reads an event outside one, or an aggregate cannot take what it is given.
     """
-    tree = scope.rows.bind(parse_expression(text, aggregates=True))
+    tree = scope.rows.bind(read_aggregate(text))
     if not has_aggregate(tree):
         raise SqlError(
             f"`{text}` has no aggregate, and an attribute of type expression makes one value of many events.",

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from sqlglot import exp
 
 from cdp_pipeline.attributes.graph import BASE, Graph, Node
-from cdp_pipeline.attributes.language import read_aggregate, read_expression, read_helper, read_query
+from cdp_pipeline.attributes.language import read_any, read_expression, read_helper, read_query
 from cdp_pipeline.config.attribute import Attribute
 from cdp_pipeline.config.model import Entity
 from cdp_pipeline.errors import SqlError
@@ -92,7 +92,7 @@ def _of_attribute(entity: Entity, attribute: Attribute) -> ClockUse:
     texts = (attribute.value, attribute.filter, attribute.weight)
     use = ClockUse()
     for text in texts:
-        use |= _of(read_aggregate, text)
+        use |= _of(read_any, text)
     for text in (attribute.outer_value, attribute.outer_weight, attribute.outer_filter):
         use |= ClockUse((), bool(_of(read_expression, text)))
     # In the rows of a meta-attribute a column of that name may be any time.

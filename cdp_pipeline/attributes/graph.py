@@ -13,7 +13,7 @@ from typing import Literal
 
 from sqlglot import exp
 
-from cdp_pipeline.attributes.language import read_aggregate, read_expression, read_query
+from cdp_pipeline.attributes.language import read_any, read_expression, read_query
 from cdp_pipeline.config.attribute import Attribute
 from cdp_pipeline.config.calculated import ContextValue, MetaAttribute, RowHelper
 from cdp_pipeline.config.model import Entity
@@ -155,7 +155,7 @@ class _Names:
         """What expressions read, over events (None), over a meta-attribute, or over the rows of a value (empty)."""
         found = {Node("meta_attribute", read_from)} if read_from else set[Node]()
         for text in texts:
-            tree = None if text is None else _tried(read_aggregate, text)
+            tree = None if text is None else _tried(read_any, text)
             if tree is not None:
                 found |= _contexts(tree) | (_named("row_helper", self._helpers, tree) if read_from is None else set())
         return found

@@ -11,12 +11,13 @@ from typing import Protocol, TypeVar
 from sqlglot import exp
 
 from cdp_pipeline.attributes.families import EXACT
+from cdp_pipeline.attributes.language import read_expression
 from cdp_pipeline.attributes.plan import ELEMENT
 from cdp_pipeline.attributes.reading import Reading, Scope, filter_conditions
-from cdp_pipeline.attributes.rows_of_value import split_set_returning
 from cdp_pipeline.config.attribute import Attribute
 from cdp_pipeline.errors import SqlError
-from cdp_pipeline.sql.expressions import bind_known, parse_expression
+from cdp_pipeline.sql.expressions import bind_known
+from cdp_pipeline.sql.set_returning import split
 
 T = TypeVar("T")
 
@@ -42,7 +43,7 @@ class _Values:
 
     def bind(self, text: str) -> exp.Expr:
         """An outer expression over one of these rows, as a tree over `f`."""
-        return bind_known(parse_expression(text), {ELEMENT: self.tree})
+        return bind_known(read_expression(text), {ELEMENT: self.tree})
 
 
 def reading_of(attribute: Attribute, events: Scope, attempt: Attempt) -> Reading | None:
@@ -72,8 +73,8 @@ def reading_of(attribute: Attribute, events: Scope, attempt: Attempt) -> Reading
 
 
 def _values(text: str, events: Scope) -> _Values:
-    parsed = parse_expression(text, set_returning=True)
-    split = split_set_returning(parsed)
+    parsed = read_expression(text, set_returning=True)
+    split = split(parsed)
     if split is None:
         return _Values(events, events.rows.bind(parsed))
     array = events.rows.bind(split[0])
@@ -94,7 +95,7 @@ def _weights(attribute: Attribute, events: Scope, values: _Values | None, attemp
 
 
 def _event_weight(text: str, events: Scope, *, of_elements: bool) -> exp.Expr:
-    weight = _weight(text, events.rows.bind(parse_expression(text)), events)
+    weight = _weight(text, events.rows.bind(read_expression(text)), events)
     return exp.column(events.column(weight, EXACT).name, table="f") if of_elements else weight
 
 

@@ -30,6 +30,15 @@ def read_aggregate(text: str) -> exp.Expr:
     Raises:
         SqlError: it is not allowed.
     """
+    return _expression(text, True, False).copy()
+
+
+def read_any(text: str) -> exp.Expr:
+    """An expression of whatever kind, to see what it reads; a copy.
+
+    Raises:
+        SqlError: it is none.
+    """
     return _expression(text, True, True).copy()
 
 
