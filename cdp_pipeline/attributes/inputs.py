@@ -74,12 +74,12 @@ def reading_of(attribute: Attribute, events: Scope, attempt: Attempt) -> Reading
 
 def _values(text: str, events: Scope) -> _Values:
     parsed = read_expression(text, set_returning=True)
-    split = split(parsed)
-    if split is None:
+    parts = split(parsed)
+    if parts is None:
         return _Values(events, events.rows.bind(parsed))
-    array = events.rows.bind(split[0])
+    array = events.rows.bind(parts[0])
     elements = events.rows.elements(events.column(array, events.rows.type_of(array)))
-    return _Values(replace(events, rows=elements, conditions=()), elements.bind(split[1]))
+    return _Values(replace(events, rows=elements, conditions=()), elements.bind(parts[1]))
 
 
 def _weights(attribute: Attribute, events: Scope, values: _Values | None, attempt: Attempt) -> list[exp.Expr]:
