@@ -14,7 +14,7 @@ import json
 from sqlglot import exp
 
 from cdp_pipeline.attributes.culprit import explain_failure
-from cdp_pipeline.attributes.graph import graph_of
+from cdp_pipeline.attributes.graph import Node, graph_of
 from cdp_pipeline.attributes.plan import SQL, named
 from cdp_pipeline.attributes.states import definition_hashes, has_aged, read_states, write_states
 from cdp_pipeline.attributes.table import has_columns_of, make_table, make_view
@@ -58,8 +58,11 @@ def shown(entity: Entity) -> list[Attribute]:
 
 def _definition(entity: Entity) -> str:
     """A hash of all that decides what the profiles hold; not of what only describes it."""
-    hashes = {str(node): text for node, text in definition_hashes(entity, graph_of(entity)).items()}
-    parts = [hashes, [attribute.id for attribute in shown(entity)]]
+    graph = graph_of(entity)
+    kept = [attribute.id for attribute in shown(entity)]
+    needed = {Node("attribute", name) for name in kept} | {Node("context", each.key) for each in entity.context}
+    hashes = definition_hashes(entity, graph)
+    parts = [kept, {str(node): hashes[node] for node in graph.read_by(needed)}]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
@@ -100,6 +103,8 @@ class _Profiles:
         self._entity = entity
         self._graph = graph_of(entity)
         self._states = read_states(work, entity, self._graph)
+        if work.connection.columns_of(entity.schema_name, PROFILES.name) is None:
+            work.facts.due = Due.ALL
         self._working_out = WorkingOut(work, entity, self._graph, self._states)
         self._calculations = self._working_out.calculations
 
@@ -110,11 +115,11 @@ class _Profiles:
     def publish(self) -> None:
         """Calculates what is due, puts it in the place of what was there, and empties the queue."""
         everything = self._work.due is Due.ALL
-        self._make_room()
+        fresh = self._make_room()
         self._work.run(SQL["due_all" if everything else "due_changes"])
         if not everything:
             self._work.run(SQL["due_stitched"])
-        self._working_out.fill()
+        self._working_out.fill(fresh)
         self._replace()
         self._work.run(SQL["empty_queue"])
         write_states(self._work, self._states, self._graph, self._working_out.context.ages())
@@ -134,14 +139,14 @@ class _Profiles:
             owned=self._working_out.bind(readable.base(SQL["owned_events"].tree)),
         )
 
-    def _make_room(self) -> None:
-        """Gives the table the columns of the attributes, and makes the view over it."""
+    def _make_room(self) -> set[str]:
+        """Gives the table the columns of the attributes, and makes the view over it; the columns that are new."""
         work, schema = self._work, self._entity.schema_name
         same = has_columns_of(work.connection, schema, self._calculations)
-        if not same:
-            make_table(work, self._calculations, empty=work.due is Due.ALL)
+        fresh = set() if same else make_table(work, self._calculations, empty=work.due is Due.ALL)
         if not same or work.connection.columns_of(schema, ATTRIBUTES.name) is None:
             make_view(work, self._calculations)
+        return fresh
 
     def _ids(self) -> list[str]:
         return [calculation.id for calculation in self._calculations]

@@ -43,19 +43,22 @@ def _as_nulls(calculations: Sequence[Calculation]) -> Statement:
     return named("columns", exp.select(*nulls))
 
 
-def make_table(work: Work, calculations: Sequence[Calculation], *, empty: bool) -> None:
+def make_table(work: Work, calculations: Sequence[Calculation], *, empty: bool) -> set[str]:
     """Makes the table in the place of the one that is there; the view over that one goes with it.
 
     Args:
         work: the stage.
         calculations: the attributes that are its columns.
         empty: whether it begins empty; if not, with the columns that stay, of the same type, as they were.
+
+    Returns:
+        The columns that are not filled.
     """
     schema = work.spec.schemas[KIND]
     before = work.connection.columns_of(schema, PROFILES.name)
     if before is None or empty:
         _make_empty_table(work, calculations)
-        return
+        return {calculation.id for calculation in calculations}
     wanted = work.connection.describe(_as_nulls(calculations))
     staying = [exp.to_identifier(name, quoted=True) for name, type_name in wanted if (name, type_name) in before]
     kept = exp.select(*(exp.column(name.copy(), table="p") for name in staying))
@@ -66,6 +69,7 @@ def make_table(work: Work, calculations: Sequence[Calculation], *, empty: bool) 
     _make_empty_table(work, calculations)
     again = exp.select(*(exp.column(name.copy(), table="k") for name in staying)).from_("kept_profiles as k")
     work.run(named("put_back", exp.insert(again, exp.table_(PROFILES.name, db=KIND), columns=staying)))
+    return {calculation.id for calculation in calculations} - {name.name for name in staying}
 
 
 def _make_empty_table(work: Work, calculations: Sequence[Calculation]) -> None:

@@ -64,12 +64,16 @@ class WorkingOut:
         self.touches_more = False
         self.failures: dict[str, int] = {}
 
-    def fill(self) -> None:
-        """Fills `profile_values`; `profile_due` then holds all entities that are touched, if not everyone is."""
+    def fill(self, fresh: Collection[str]) -> None:
+        """Fills `profile_values`; `profile_due` then holds all entities that are touched, if not everyone is.
+
+        Args:
+            fresh: attributes whose columns of the profiles are new.
+        """
         as_of = self._work.current_run.as_of
         top = max(self._graph.layers.values(), default=0)
         for_everyone = set() if self.everyone else self._states.changed() | self._states.of_another_day(as_of)
-        for_everyone = self._graph.readers_of(for_everyone)
+        for_everyone = self._graph.readers_of(for_everyone | {Node("attribute", name) for name in fresh})
         moved = None if self.everyone else moved_entities(self._states.boundaries(as_of))
         if moved is not None:
             self._work.run(named("moved", _temporary("profile_moved", moved)))
