@@ -10,7 +10,7 @@ statements add to the same table too. A test shows the fault, so that we notice 
 """
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date
 from pathlib import Path
 from typing import Any, ClassVar
@@ -20,6 +20,8 @@ from typing_extensions import override
 
 import duckdb
 from cdp_pipeline.errors import WarehouseBusy, WarehouseError
+from cdp_pipeline.sql.json_values import canonical, contains
+from cdp_pipeline.sql.statements import Statement
 from cdp_pipeline.tables import Table
 from cdp_pipeline.warehouse.base import Connection, Row
 
@@ -31,6 +33,8 @@ _SETTINGS = (
 )
 
 
+# Made when a statement first calls them, for DuckDB then imports pandas, which takes long.
+_FUNCTIONS: dict[str, Callable[..., Any]] = {"cdp_json_canonical": canonical, "cdp_json_within": contains}
 CATALOG = "cdp_warehouse"
 MEMORY_LIMIT = "4GB"  # more than that goes to temporary files beside the warehouse
 
@@ -66,9 +70,17 @@ class DuckDBConnection(Connection):
         self._connection.execute(f"SET temp_directory = {_quoted(path.with_name(path.name + '.tmp'))}")
         for setting in _SETTINGS:
             self._connection.execute(setting)
+        self._functions = dict(_FUNCTIONS)
         # One core is left to Python, which reads the files: on two cores a second thread made all of it slower.
         self._connection.execute(f"SET threads = {max(1, (os.cpu_count() or 2) - 1)}")
         self._connection.execute(f"SET memory_limit = '{memory_limit}'")
+
+    @override
+    def prepare(self, statement: Statement) -> str:
+        text = super().prepare(statement)
+        for name in [name for name in self._functions if name in text.lower()]:
+            self._connection.create_function(name, self._functions.pop(name))
+        return text
 
     @override
     def run_text(self, text: str, values: Mapping[str, Any], name: str) -> int:
