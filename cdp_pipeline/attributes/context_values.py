@@ -8,13 +8,14 @@ was published. In a rehearsal only one that has no value is worked out.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlglot import exp
 
 from cdp_pipeline.attributes.calculation import Calculation
 from cdp_pipeline.attributes.definition_errors import first_line
 from cdp_pipeline.attributes.graph import EVENTS, PROFILES, Graph, Node
-from cdp_pipeline.attributes.language import at_no_time, read_typed_query
+from cdp_pipeline.attributes.language import at_no_time, read_query
 from cdp_pipeline.attributes.plan import SQL, events_relation, named, no_rows
 from cdp_pipeline.attributes.readable import Readable, table_of_meta
 from cdp_pipeline.attributes.states import States
@@ -75,7 +76,7 @@ class ContextValues:
         """Notes what a query gave; whether that is another value than before."""
         before = self._recorded.get(context.key)
         as_of = self._work.current_run.as_of
-        values = {"key": context.key, "as_of": as_of}
+        values: dict[str, Any] = {"key": context.key, "as_of": as_of}
         if before is not None and before.value == value:
             self._work.run(SQL["confirm_context"], query=context.query, **values)
         else:
@@ -111,7 +112,7 @@ def context_query(
         WarehouseError: the engine knows no such function or operator for these types.
     """
     tables = _tables(readable, calculations)
-    query = read_typed_query(context.query, tables)
+    query = read_query(context.query, tables)
     if len(query.columns) != 1:
         raise SqlError(f"The query gives {len(query.columns)} columns, and a context value is one.")
     nothing = {name: no_rows(tables[name], name) for name in query.reads}

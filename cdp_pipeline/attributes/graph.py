@@ -11,14 +11,11 @@ from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
 from typing import Literal
 
-from sqlglot import exp
-
-from cdp_pipeline.attributes.language import read_any, read_expression, read_query
 from cdp_pipeline.config.attribute import Attribute
 from cdp_pipeline.config.calculated import ContextValue, MetaAttribute, RowHelper
 from cdp_pipeline.config.model import Entity
 from cdp_pipeline.errors import SqlError
-from cdp_pipeline.sql.context import context_keys
+from cdp_pipeline.sql.mentions import Mentions, mentions
 
 NodeKind = Literal["row_helper", "meta_attribute", "context", "attribute"]
 BASE, EVENTS, PROFILES = "base", "events", "profiles"
@@ -132,58 +129,51 @@ class _Names:
         self._attributes = {attribute.id for attribute in entity.attributes}
 
     def of_helper(self, helper: RowHelper) -> set[Node]:
-        return self._of_expressions([helper.value, helper.filter])
+        return self._of_rows([helper.value, helper.filter])
 
     def of_meta(self, meta: MetaAttribute) -> set[Node]:
-        return self._of_query(meta.definition, (BASE, *self._metas))
+        return self._of_query(meta.definition)
 
     def of_context(self, value: ContextValue) -> set[Node]:
-        return self._of_query(value.query, (EVENTS, PROFILES, *self._metas))
+        return self._of_query(value.query)
 
     def of_attribute(self, attribute: Attribute) -> set[Node]:
-        if attribute.type == "identifiers":
-            return set()
         if attribute.type == "custom":
-            return self._of_query(attribute.value, (BASE, *self._metas))
+            return self._of_query(attribute.value)
         if attribute.type == "derived":
-            tree = _tried(read_expression, attribute.value)
-            return set() if tree is None else _contexts(tree) | _named("attribute", self._attributes, tree)
-        read = self._of_expressions([attribute.value, attribute.filter, attribute.weight], attribute.from_)
-        return read | self._of_expressions([attribute.outer_value, attribute.outer_weight, attribute.outer_filter], "")
+            return self._of_expressions([attribute.value], "attribute", self._attributes)
+        rows = [attribute.value, attribute.filter, attribute.weight]
+        outer = [attribute.outer_value, attribute.outer_weight, attribute.outer_filter]
+        read = self._of_expressions(outer, "attribute", ())
+        if attribute.from_ is None:
+            return read | self._of_rows(rows)
+        return read | {Node("meta_attribute", attribute.from_)} | self._of_expressions(rows, "attribute", ())
 
-    def _of_expressions(self, texts: Iterable[str | None], read_from: str | None = None) -> set[Node]:
-        """What expressions read, over events (None), over a meta-attribute, or over the rows of a value (empty)."""
-        found = {Node("meta_attribute", read_from)} if read_from else set[Node]()
+    def _of_rows(self, texts: Iterable[str | None]) -> set[Node]:
+        return self._of_expressions(texts, "row_helper", self._helpers)
+
+    def _of_expressions(self, texts: Iterable[str | None], kind: NodeKind, names: Collection[str]) -> set[Node]:
+        """The context values that expressions read, and the columns of some names."""
+        found: set[Node] = set()
         for text in texts:
-            tree = None if text is None else _tried(read_any, text)
-            if tree is not None:
-                found |= _contexts(tree) | (_named("row_helper", self._helpers, tree) if read_from is None else set())
+            mentioned = _mentions(text)
+            if mentioned is not None:
+                found |= {Node("context", key) for key in mentioned.context_keys}
+                found |= {Node(kind, name) for name in mentioned.columns if name in names}
         return found
 
-    def _of_query(self, text: str, tables: Collection[str]) -> set[Node]:
-        try:
-            query = read_query(text, tables)
-        except SqlError:
+    def _of_query(self, text: str) -> set[Node]:
+        mentioned = _mentions(text)
+        if mentioned is None:
             return set()
-        found = {Node("context", key) for key in query.context_keys}
-        found |= {Node("meta_attribute", name) for name in query.reads if name in self._metas}
-        if BASE in query.reads:
-            found |= _named("row_helper", self._helpers, query.tree)
-        if PROFILES in query.reads:
-            found |= _named("attribute", self._attributes, query.tree)
-        return found
+        found = self._of_expressions([text], "attribute", self._attributes if PROFILES in mentioned.tables else ())
+        found |= {Node("meta_attribute", name) for name in mentioned.tables if name in self._metas}
+        return found | (self._of_rows([text]) if BASE in mentioned.tables else set())
 
 
-def _tried(read: object, text: str) -> exp.Expr | None:
+def _mentions(text: str | None) -> Mentions | None:
+    """What a text mentions; None: there is none, or it cannot be read at all."""
     try:
-        return read(text)  # type: ignore[operator,no-any-return]
+        return mentions(text) if text else None
     except SqlError:
         return None
-
-
-def _contexts(tree: exp.Expr) -> set[Node]:
-    return {Node("context", key) for key in context_keys(tree)}
-
-
-def _named(kind: NodeKind, names: Collection[str], tree: exp.Expr) -> set[Node]:
-    return {Node(kind, column.name) for column in tree.find_all(exp.Column) if column.name in names}

@@ -1,6 +1,6 @@
 """The language of a kind's definitions: what each of them may hold. A text is read once in a process."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 
@@ -9,7 +9,7 @@ from sqlglot import exp
 from cdp_pipeline.sql.clock import bind_clock
 from cdp_pipeline.sql.context import bind_context, context_keys
 from cdp_pipeline.sql.expressions import parse_expression
-from cdp_pipeline.sql.queries import Query, parse_query
+from cdp_pipeline.sql.queries import Query, parse_over_rows, parse_query
 
 _KEPT = 2000
 _NO_TIME = datetime(2000, 1, 1, tzinfo=UTC)
@@ -33,25 +33,7 @@ def read_aggregate(text: str) -> exp.Expr:
     return _expression(text, True, False).copy()
 
 
-def read_any(text: str) -> exp.Expr:
-    """An expression of whatever kind, to see what it reads; a copy.
-
-    Raises:
-        SqlError: it is none.
-    """
-    return _expression(text, True, True).copy()
-
-
-def read_query(text: str, tables: Collection[str]) -> Query:
-    """A query over some tables whose columns need not be known, so that only what it reads can be told for sure.
-
-    Raises:
-        SqlError: it is not allowed.
-    """
-    return _query(text, tuple(sorted(tables)))
-
-
-def read_typed_query(text: str, tables: Mapping[str, Mapping[str, exp.DataType]]) -> Query:
+def read_query(text: str, tables: Mapping[str, Mapping[str, exp.DataType]]) -> Query:
     """A query over some tables with their columns, so that it can be calculated.
 
     Raises:
@@ -68,18 +50,13 @@ def _expression(text: str, aggregates: bool, set_returning: bool) -> exp.Expr:
     return parse_expression(text, aggregates=aggregates, set_returning=set_returning, clock=True, context=True)
 
 
-@lru_cache(maxsize=_KEPT)
-def _query(text: str, tables: tuple[str, ...]) -> Query:
-    return parse_query(text, tables)
-
-
-def read_helper(text: str) -> exp.Expr:
-    """A row helper's expression, which may hold window functions; a copy.
+def read_helper(text: str, columns: Mapping[str, exp.DataType]) -> exp.Expr:
+    """A row helper's expression, which may hold window functions.
 
     Raises:
-        SqlError: it is not allowed.
+        SqlError: it is not allowed, or reads a column that is not there.
     """
-    return parse_expression(text, windows=True, clock=True, context=True)
+    return parse_over_rows(text, {name: type_.sql("postgres") for name, type_ in columns.items()})
 
 
 def at(tree: exp.Expr, as_of: datetime, values: Mapping[str, str | None]) -> exp.Expr:

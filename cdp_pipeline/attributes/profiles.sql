@@ -98,6 +98,13 @@ insert into kind.context_values (key, value, query, modified, number, since)
 select :key, :value, :query, :as_of,
     coalesce((select max(n.number) from kind.context_values as n where n.key = :key), 0) + 1, :as_of
 
+-- name: take_in
+-- What a pass worked out goes into the rows of its entities; a builder puts the attributes in the place of the column.
+update profile_values as v
+set entity_id = n.entity_id
+from pass_values as n
+where n.entity_id = v.entity_id
+
 -- name: also_due
 -- Those who are touched beside those who are due for all attributes.
 insert into profile_due (entity_id)

@@ -29,6 +29,9 @@ from cdp_pipeline.sql.expressions import bind_known
 from cdp_pipeline.sql.queries import Query
 from cdp_pipeline.warehouse.base import Connection
 
+# What a row of an attribute's query holds, and by what the rows of an entity are told apart.
+_ROW = tuple(exp.column(name, table="q") for name in ("value", "place", "place"))
+
 
 @dataclass(frozen=True)
 class _Table:
@@ -111,22 +114,19 @@ class Program:
         return _chosen(query, self.columns, [])
 
     def _made(self, table: _Table) -> Made:
-        if table.query is None:
-            rows: exp.Expr = (
-                SQL["identifiers_of_part"]
-                .bind({}, part=exp.to_table(PART_TABLE), wanted=exp.Literal.string(str(table.attribute.identifier)))
-                .tree
-            )
-        else:
-            rows = self._readable.each(table.query)
-        value = self._value_type(table)
-        gathered = (
-            as_list(value)
-            if table.is_list
-            else exp.func("cdp_first", *(exp.column(c, table="q") for c in ("value", "place", "place")))
-        )
+        gathered = as_list(self._value_type(table)) if table.is_list else exp.func("cdp_first", *_ROW)
+        rows = exp.Subquery(this=self._rows_of(table))
         query = SQL["values_of_attribute"].bind({}, rows=rows, gathered=gathered).tree
         return Made(table.name, query, Node("attribute", table.attribute.id), single=not table.is_list)
+
+    def _rows_of(self, table: _Table) -> exp.Expr:
+        """Each entity's rows: entity_id, value, place."""
+        if table.query is None:
+            wanted = exp.Literal.string(str(table.attribute.identifier))
+            return SQL["identifiers_of_part"].bind({}, part=exp.to_table(PART_TABLE), wanted=wanted).tree
+        (column,) = table.query.columns
+        value = exp.alias_(exp.column(column, table="r", quoted=True), "value")
+        return exp.select("r.entity_id", value, "r.place").from_(self._readable.each(table.query).subquery("r"))
 
     def _value_type(self, table: _Table) -> exp.DataType:
         if table.query is None:
@@ -189,7 +189,7 @@ def _errors(calculation: Calculation) -> Calculation | None:
     return Calculation(errors_of(calculation.id), calculation.errors, exp.DataType.build("bigint"))
 
 
-def _columns(calculation: Calculation) -> list[exp.Alias]:
+def _columns(calculation: Calculation) -> list[exp.Expr]:
     parts = filter(None, (calculation, _errors(calculation)))
     return [exp.alias_(part.tree.copy(), part.id, quoted=True) for part in parts]
 

@@ -13,7 +13,7 @@ from sqlglot import exp
 from cdp_pipeline.attributes.definition_errors import WrongDefinition
 from cdp_pipeline.attributes.families import family_of, name_of
 from cdp_pipeline.attributes.graph import BASE, Graph, Node
-from cdp_pipeline.attributes.language import at_no_time, read_expression, read_helper, read_typed_query
+from cdp_pipeline.attributes.language import at_no_time, read_expression, read_helper, read_query
 from cdp_pipeline.attributes.plan import Relation, events_relation, named, no_rows
 from cdp_pipeline.config.calculated import MetaAttribute, RowHelper
 from cdp_pipeline.config.model import Entity
@@ -142,7 +142,7 @@ class Readable:
             SqlError: it is not allowed, or reads what is not there.
         """
         relations = self.relations
-        return read_typed_query(text, {name: relations[name].columns for name in tables if name in relations})
+        return read_query(text, {name: relations[name].columns for name in tables if name in relations})
 
     def types_of(self, query: Query) -> dict[str, exp.DataType]:
         """The columns of a query with their types.
@@ -173,8 +173,9 @@ class Readable:
         return Meta(definition.id, query, Relation(columns, table_of_meta(definition.id)))
 
     def _add_helper(self, definition: RowHelper) -> None:
-        known = {name: exp.column(name, table="f") for name in self.relations[BASE].columns}
-        tree = bind_known(read_helper(definition.value), known)
+        columns = self.relations[BASE].columns
+        known: dict[str, exp.Expr] = {name: exp.column(name, table="f") for name in columns}
+        tree = bind_known(read_helper(definition.value, columns), known)
         condition = self._condition(definition, known)
         tree = _guarded(tree, condition)
         type_ = self._type(tree)

@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
+from typing import Any
 
 from sqlglot import exp
 
@@ -145,7 +146,7 @@ def write_states(work: Work, states: States, graph: Graph, ages: Mapping[str, da
             due_at = midnight if states.is_due_daily(node) else crossing if node in states.with_windows() else None
         else:
             continue
-        values = {"definition": states.hash_of(node), "as_of": as_of, "due_at": due_at}
+        values: dict[str, Any] = {"definition": states.hash_of(node), "as_of": as_of, "due_at": due_at}
         work.run(SQL["add_state"], definition_of=str(node), **values)
 
 
@@ -153,7 +154,7 @@ def _next_crossing(work: Work, states: States, as_of: datetime) -> datetime | No
     """When the next event crosses a boundary."""
     found: list[datetime] = []
     for tree in states.steady_boundaries():
-        boundary = at(tree, as_of, {})
+        boundary = exp.paren(at(tree, as_of, {}))
         rows = work.fetch(SQL["next_crossing"], {"boundary": boundary}, as_of=as_of)
         found += [moment for (moment,) in rows if moment is not None]
     return min(found, default=None)

@@ -7,6 +7,7 @@ ranges of the entity's id, which is a hash, so that they are about equal and mem
 """
 
 from collections.abc import Collection, Sequence
+from typing import Any
 from uuid import UUID
 
 from sqlglot import exp
@@ -23,6 +24,7 @@ from cdp_pipeline.attributes.table import VALUES, make_values
 from cdp_pipeline.config.model import Entity
 from cdp_pipeline.errors import WarehouseError
 from cdp_pipeline.progress import report
+from cdp_pipeline.sql.statements import Statement
 from cdp_pipeline.tables import KIND, PROFILES
 from cdp_pipeline.warehouse.stage import Due, Work
 
@@ -121,11 +123,7 @@ class WorkingOut:
         program = self._program(ids)
         make_values(self._work, program.columns, _PASS)
         self._calculate(program, _PASS, stitched)
-        taken = {name: exp.column(name, table="n", quoted=True) for name in ids}
-        update = exp.update(exp.alias_(exp.to_table(VALUES), "v", table=True), taken, dialect="postgres")
-        same = exp.column("entity_id", table="n").eq(exp.column("entity_id", table="v"))
-        update.set("from_", exp.From(this=exp.alias_(exp.to_table(_PASS), "n", table=True)))
-        self._work.run(named("take_in", update.where(same)))
+        self._work.run(_taking_in(ids))
         self._work.connection.drop_temporary([_PASS])
 
     def _pass(self, nodes: Collection[Node], layer: int, entities: str | None) -> None:
@@ -189,7 +187,7 @@ class WorkingOut:
             self.failures[figure] = self.failures.get(figure, 0) + int(count)
 
     def _calculate_part(
-        self, program: Program, events: exp.Expr, into: exp.Expr, names: list[exp.Identifier], part: dict[str, str]
+        self, program: Program, events: exp.Expr, into: exp.Table, names: list[exp.Identifier], part: dict[str, str]
     ) -> None:
         made = [self._make(table, part) for table in program.tables(events)]
         try:
@@ -226,7 +224,8 @@ class WorkingOut:
     def _run(self, name: str, tree: exp.Expr, part: dict[str, str]) -> None:
         tree = self.bind(tree)
         asked = {place.name for place in tree.find_all(exp.Placeholder)}
-        self._work.run(named(name, tree), **{key: value for key, value in part.items() if key in asked})
+        values: dict[str, Any] = {key: value for key, value in part.items() if key in asked}
+        self._work.run(named(name, tree), **values)
 
     def _renew(self, layer: int) -> set[Node]:
         """Works out the context values of a layer that are due; the attributes that read those which changed."""
@@ -269,3 +268,13 @@ class WorkingOut:
 def _temporary(name: str, query: exp.Expr) -> exp.Create:
     properties = exp.Properties(expressions=[exp.TemporaryProperty()])
     return exp.Create(this=exp.to_table(name), kind="TABLE", expression=query, properties=properties)
+
+
+def _taking_in(ids: Sequence[str]) -> Statement:
+    """Takes the attributes of a pass into the rows that are there."""
+    update = SQL["take_in"].tree
+    taken = [
+        exp.EQ(this=exp.column(name, quoted=True), expression=exp.column(name, table="n", quoted=True)) for name in ids
+    ]
+    update.set("expressions", taken)
+    return named("take_in", update)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from sqlglot import exp
 
 from cdp_pipeline.errors import SqlError
-from cdp_pipeline.sql.allowed import May, check_node, check_own_names, fold_names
+from cdp_pipeline.sql.allowed import AGGREGATES, May, check_node, check_own_names, fold_names
 from cdp_pipeline.sql.clock import as_now, reads_clock
 from cdp_pipeline.sql.context import as_context, context_keys
 from cdp_pipeline.sql.dialect import parse, shortened
@@ -22,6 +22,7 @@ from cdp_pipeline.sql.scopes import UNNAMED, Columns, Reader
 
 _MAY = May(aggregates=True, queries=True, clock=True, context=True)
 VALUE = "value"
+_ROWS = "base"
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,35 @@ def parse_query(text: str, tables: Collection[str] | Mapping[str, Mapping[str, s
     tree = parse(text, "query")
     if not isinstance(tree, exp.Query):
         raise SqlError(f"`{shortened(text)}` is no query.", "Write: select … from … .")
+    return _read(tree, tables)
+
+
+def parse_over_rows(text: str, columns: Mapping[str, str]) -> exp.Expr:
+    """Reads an expression over a row, which may look over other rows by window functions.
+
+    Args:
+        text: PostgreSQL SQL.
+        columns: the columns of a row with their types.
+
+    Raises:
+        SqlError: it is no such expression, or holds something that is not allowed; the message names it.
+    """
+    tree = parse(text, "expression")
+    if as_context(tree.copy()).find(exp.Query) is not None:
+        raise SqlError(f"`{shortened(text)}` holds a query.", "A row helper looks over rows by window functions.")
+    for node in tree.find_all(*AGGREGATES):
+        if node.find_ancestor(exp.Window) is None:
+            raise SqlError(
+                f"`{shortened(node.sql('postgres'))}` is an aggregate, and a row helper is a column of every event.",
+                "Say over which rows: sum(…) over (partition by …).",
+            )
+    query = _read(exp.select(exp.alias_(tree, VALUE)).from_(_ROWS), {_ROWS: columns})
+    (value,) = query.tree.expressions
+    helper: exp.Expr = value.this.copy()
+    return helper
+
+
+def _read(tree: exp.Query, tables: Collection[str] | Mapping[str, Mapping[str, str]]) -> Query:
     check_own_names(tree)
     fold_names(tree)
     read = as_context(tree)

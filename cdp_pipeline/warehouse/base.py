@@ -186,6 +186,9 @@ class Connection(ABC):
         for name in names:
             self.run_text(f"DROP TABLE IF EXISTS {TEMPORARY_SCHEMAS[self.dialect]}.{name}", {}, f"drop {name}")
 
+    def find_rows_by(self, table: str, column: str) -> None:  # noqa: B027
+        """Prepares a temporary table for being asked again and again for the rows of one value of a column."""
+
     def create(self, table: Table, schema: str) -> None:
         """Makes the table, with what helps to find its rows, if it is not there; adds the columns that it lacks."""
         there = self.columns_of(schema, table.name)

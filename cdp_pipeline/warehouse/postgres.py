@@ -151,6 +151,10 @@ class PostgresConnection(Connection):
         return super().fetch(statement, **values)
 
     @override
+    def find_rows_by(self, table: str, column: str) -> None:
+        self._execute(f"CREATE INDEX ON pg_temp.{table} ({column})", {}, f"index {table}")
+
+    @override
     def prepare(self, statement: Statement) -> str:
         rendered = self._rendered_of(statement)
         if statement.trees or not statement.cached:

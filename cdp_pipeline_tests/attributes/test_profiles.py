@@ -360,5 +360,5 @@ def test_a_profile_without_events_is_not_published(
 
 
 def test_every_statement_is_used() -> None:
-    sources = "".join(path.read_text() for path in Path(stage_of_profiles.__file__).parent.glob("*.py"))
+    sources = "".join(path.read_text() for path in Path(working_out.__file__).parent.glob("*.py"))
     assert [name for name in SQL.names() if f'"{name}"' not in sources] == []

@@ -31,7 +31,6 @@ CASES: list[tuple[dict[str, Any], str, list[str]]] = [
     ({"type": "last", "value": "payload->>"}, "value", ["is no SQL expression"]),
     ({"type": "last", "value": "total"}, "value", ["no column `total`", "event_time, payload"]),
     ({"type": "last", "value": "(select 1)"}, "value", ["A query"]),
-    ({"type": "last", "value": "now()"}, "value", ["clock"]),
     ({"type": "last", "value": "sum(1)"}, "value", ["is an aggregate", "type: expression"]),
     ({"type": "last", "value": "upper(event_time)"}, "value", ["upper(event_time)", "upper"]),
     ({"type": "last", "value": "event_time - event_time"}, "value", ["interval", "Cast"]),
