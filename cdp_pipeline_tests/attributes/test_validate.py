@@ -105,7 +105,7 @@ CASES: list[tuple[dict[str, Any], str, list[str]]] = [
     ({"type": "last", "value": f"{ITEMS} = {ITEMS}"}, "value", ["Both", "outer_value"]),
     ({"type": "last", "value": f"case when true then {ITEMS} end"}, "value", ["within a CASE", "outer_value"]),
     ({"type": "last", "value": "jsonb_array_elements()"}, "value", ["takes one value"]),
-    ({"type": "last", "value": "jsonb_array_elements(type)"}, "value", ["type"]),
+    ({"type": "last", "value": "jsonb_array_elements(type)"}, "value", ["`type` gives text", "only jsonb"]),
     ({"type": "last", "value": "type", "filter": f"{ITEMS} = 'a'"}, "filter", ["not supported"]),
     ({"type": "expression", "value": f"max({ITEMS}->>'a')"}, "value", ["not supported"]),
     ({"type": "expression", "value": "count(*)", "outer_filter": "value = 1"}, "outer_filter", ["no meaning"]),
