@@ -10,10 +10,10 @@ from typing import Protocol, TypeVar
 
 from sqlglot import exp
 
-from cdp_pipeline.attributes.families import EXACT
+from cdp_pipeline.attributes.families import EXACT, family_of, name_of
 from cdp_pipeline.attributes.language import read_expression
 from cdp_pipeline.attributes.plan import ELEMENT
-from cdp_pipeline.attributes.reading import Reading, Scope, filter_conditions
+from cdp_pipeline.attributes.reading import Reading, Scope, filter_conditions, readable
 from cdp_pipeline.config.attribute import Attribute
 from cdp_pipeline.errors import SqlError
 from cdp_pipeline.sql.expressions import bind_known
@@ -78,8 +78,20 @@ def _values(text: str, events: Scope) -> _Values:
     if parts is None:
         return _Values(events, events.rows.bind(parsed))
     array = events.rows.bind(parts[0])
+    if isinstance(array, exp.Anonymous):
+        _check_json(array.expressions[0], events)
     elements = events.rows.elements(events.column(array, events.rows.type_of(array)))
     return _Values(replace(events, rows=elements, conditions=()), elements.bind(parts[1]))
+
+
+def _check_json(source: exp.Expr, events: Scope) -> None:
+    """An engine may read JSON in a text, which PostgreSQL does not."""
+    type_ = events.rows.type_of(source)
+    if family_of(type_) != "jsonb":
+        raise SqlError(
+            f"`{readable(source)}` gives {name_of(type_)}, and only jsonb has elements and keys.",
+            "Read a place of the payload with `->`, such as payload->'items'.",
+        )
 
 
 def _weights(attribute: Attribute, events: Scope, values: _Values | None, attempt: Attempt) -> list[exp.Expr]:

@@ -18,10 +18,10 @@ join cdp.customer_events as e on e.event_id = s.event_id
 where s.entity_id between cast(:low as uuid) and cast(:high as uuid)
 
 -- name: elements
--- The elements of the arrays that a column holds, each a row, with their places from 1 on.
-select u.value, u.place
+-- The elements of the arrays that a column holds, each a row, with their places from 1 on. As a lateral join with
+-- ordinality it would be the same; DuckDB takes 20 times as long for that, since it looks for equal rows first.
+select unnest(:array) as value, generate_subscripts(:array, 1) as place
 from :rows as e
-cross join lateral unnest(:array) with ordinality as u (value, place)
 
 -- name: tally
 -- What each value of an entity weighs, and what an attribute takes from that.

@@ -31,6 +31,10 @@ _ACCEPTED_WAREHOUSES = (
 Scalar = str | int | float | bool | None
 
 
+class NullIsAValue:
+    """Marks a type for which YAML's null says something, and is not a key that was left out."""
+
+
 def refuse(message: str, hint: str = "") -> NoReturn:
     """Refuse a value: `message` says what is wrong, `hint` what would be accepted.
 
@@ -139,7 +143,7 @@ def _check_scalar(value: object) -> object:
 
 
 def _null_by_name(value: object) -> object:
-    """Return YAML's null, which nobody puts in quotes here, as the word."""
+    """Return YAML's null as the word: who writes `on_error: null` leaves the quotes out."""
     return "null" if value is None else value
 
 
@@ -189,6 +193,7 @@ Default = Annotated[
 ]
 OnError = Annotated[
     Literal["null", "fail"],
+    NullIsAValue(),
     BeforeValidator(_null_by_name),
     WithJsonSchema({"enum": ["null", "fail", None]}),
 ]

@@ -73,6 +73,22 @@ def _duckdb_by_keys(function: str) -> Form:
     return fill
 
 
+def _duckdb_try(arguments: Sequence[exp.Expr]) -> exp.Expr:
+    """TRY, within a CASE whose condition always holds.
+
+    What several expressions share DuckDB works out once, before them, and so outside of TRY; it leaves what stands in
+    a CASE where it is. The condition reads a column, for one that is known beforehand would be left out. A name of
+    ours is that of an element in a lambda, and no column.
+    """
+    value = exp.Anonymous(this="TRY", expressions=[arguments[0].copy()])
+    columns = (column for column in arguments[0].find_all(exp.Column) if not column.name.startswith("cdp_"))
+    column = next(columns, None)
+    if column is None:
+        return value
+    always = exp.Not(this=exp.paren(column.copy().is_(exp.null())).is_(exp.null()))
+    return exp.paren(exp.Case().when(always, value), copy=False)
+
+
 # DuckDB reads most ISO 8601 texts as they stand; it wants seconds, and no blank before the zone.
 _DUCKDB_TIME = (
     f"CASE WHEN regexp_matches(:a, '{ISO_TIME}') AND left(:a, 4) <> '0000' THEN coalesce(TRY_CAST(:a AS TIMESTAMPTZ), "
@@ -188,5 +204,5 @@ FORMS: dict[str, Form] = {
     "cdp_fingerprint": template("CAST(sum(hash(:a)) AS VARCHAR)", "duckdb"),
     "cdp_row_text": lambda arguments: exp.cast(exp.Anonymous(this="json_object", expressions=list(arguments)), "text"),
     "cdp_dressed": template(_DUCKDB_VALUE, "duckdb"),
-    "cdp_try": template("TRY(:a)", "duckdb"),
+    "cdp_try": _duckdb_try,
 }

@@ -9,6 +9,7 @@ import pytest
 from cdp_pipeline.attributes.calculation import calculation_of
 from cdp_pipeline.attributes.plan import BASE, Plan, events_relation
 from cdp_pipeline_tests.attributes.worlds import Event, World, attribute
+from cdp_pipeline_tests.engines import Engine
 
 EVENTS = [
     Event(1, 1, {"n": 10, "t": "b"}, minute=2),
@@ -56,7 +57,7 @@ CASES: list[tuple[str, dict[str, Any], Any, Any]] = [
 
 
 @pytest.fixture(scope="module")
-def calculated(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Any]:
+def calculated(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> dict[int, Any]:
     """What every case gives for everybody, from one run."""
     world = World(tmp_path_factory.mktemp("expressions"), EVENTS)
     attributes = [attribute(f"x{place}", "expression", case[0], **case[1]) for place, case in enumerate(CASES)]

@@ -10,10 +10,14 @@ from cdp_pipeline.attributes.plan import SQL, events_relation
 from cdp_pipeline.attributes.validate import validate
 from cdp_pipeline.config.attribute import Attribute
 from cdp_pipeline.events.stitching_rules import EVENT_COLUMNS
+from cdp_pipeline_tests.attributes.test_elements import attributes_over_elements
 from cdp_pipeline_tests.attributes.test_types import random_attributes
 from cdp_pipeline_tests.attributes.worlds import attribute, project
 
 N = "(payload->>'n')::numeric(38,9)"
+
+
+ITEMS = "jsonb_array_elements(payload->'items')"
 
 
 def mistakes(attributes: Sequence[Attribute]) -> list[tuple[str, str]]:
@@ -81,7 +85,32 @@ CASES: list[tuple[dict[str, Any], str, list[str]]] = [
     ({"type": "last", "value": "type", "data_type": "smallint", "default": 70000}, "default", ["70000 is no"]),
     ({"type": "sum", "value": N, "default": float("inf")}, "default", ["inf is no"]),
     ({"type": "last", "value": "type", "hidden": True, "filter": "1"}, "filter", ["true or false"]),
-]
+    ({"type": "last", "value": "type", "from": "products"}, "from", ["no meta-attribute `products`"]),
+    ({"type": "last", "value": "type", "weight": "2"}, "weight", ["type last", "most_frequent and least_frequent"]),
+    ({"type": "sum", "value": "1", "outer_weight": "2"}, "outer_weight", ["most_frequent and least_frequent"]),
+    ({"type": "most_frequent", "value": "type", "weight": "payload->>'w'"}, "weight",
+     ["over text", "(payload->>'w')::numeric(38,9)"]),
+    ({"type": "most_frequent", "value": "type", "weight": "-0.5"}, "weight", ["-0.5 is negative", "0 or more"]),
+    ({"type": "most_frequent", "value": "type", "weight": "n"}, "weight", ["no column `n`", "payload"]),
+    ({"type": "most_frequent", "value": ITEMS, "outer_value": "value->>'a'", "outer_weight": "value->'n'"},
+     "outer_weight", ["over jsonb", "(value->>'n')::numeric(38,9)"]),
+    ({"type": "least_frequent", "value": "type", "outer_weight": "payload"}, "outer_weight", ["no column `payload`"]),
+    ({"type": "last", "value": ITEMS, "outer_value": "type"}, "outer_value", ["no column `type`", "read: value"]),
+    ({"type": "sum", "value": ITEMS, "outer_value": "value->>'n'"}, "outer_value", ["over text", "(value->>'n')::"]),
+    ({"type": "last", "value": ITEMS, "outer_filter": "value"}, "outer_filter", ["gives jsonb", "true or false"]),
+    ({"type": "last", "value": ITEMS, "outer_filter": "sum(1) > 1"}, "outer_filter", ["is an aggregate"]),
+    ({"type": "sum", "value": ITEMS}, "value", ["over jsonb", "jsonb_array_elements_text(payload->'items')::numeric"]),
+    ({"type": "last", "value": f"{ITEMS}->>'a' || type"}, "value", ["`type` stands outside jsonb_array_elements()"]),
+    ({"type": "last", "value": f"{ITEMS} = {ITEMS}"}, "value", ["Both", "outer_value"]),
+    ({"type": "last", "value": f"case when true then {ITEMS} end"}, "value", ["within a CASE", "outer_value"]),
+    ({"type": "last", "value": "jsonb_array_elements()"}, "value", ["takes one value"]),
+    ({"type": "last", "value": "jsonb_array_elements(type)"}, "value", ["`type` gives text", "only jsonb"]),
+    ({"type": "last", "value": "type", "filter": f"{ITEMS} = 'a'"}, "filter", ["not supported"]),
+    ({"type": "expression", "value": f"max({ITEMS}->>'a')"}, "value", ["not supported"]),
+    ({"type": "expression", "value": "count(*)", "outer_filter": "value = 1"}, "outer_filter", ["no meaning"]),
+    ({"type": "expression", "value": "count(*)", "weight": "2"}, "weight", ["type expression"]),
+    ({"type": "last", "value": "type", "multiple": True}, "multiple", ["has one value", "type list"]),
+]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -105,6 +134,25 @@ def test_all_mistakes_of_all_attributes_are_told_at_once() -> None:
     assert [path for path, _ in mistakes([wrong, wrong])] == [
         f"entities.customer.attributes[{place}].{key}" for place in (0, 1) for key in ("filter", "value", "data_type")
     ]
+
+
+def test_each_key_of_an_attribute_has_its_own_mistake() -> None:
+    wrong = attribute(
+        "x", "sum", "nothing", filter="type", weight="also", outer_weight="1", multiple=True,
+        **{"from": "nowhere", "events": ["order"]},
+    )  # fmt: skip
+    told = [path.removeprefix("entities.customer.attributes[0].") for path, _ in mistakes([wrong])]
+    assert told == ["outer_weight", "weight", "multiple", "events", "from"]
+    wrong = attribute(
+        "x", "most_frequent", ITEMS, filter="type", weight="a", outer_weight="b", outer_filter="c", outer_value="d"
+    )
+    told = [path.removeprefix("entities.customer.attributes[0].") for path, _ in mistakes([wrong])]
+    assert told == ["filter", "weight", "outer_weight", "outer_filter", "outer_value"]
+
+
+def test_good_attributes_over_elements_have_no_mistakes() -> None:
+    assert mistakes(attributes_over_elements(random.Random(1))) == []
+    assert mistakes([attribute("x", "list", "type", multiple=True, on_error="null")]) == []
 
 
 def test_an_event_has_the_columns_that_rules_read_too() -> None:

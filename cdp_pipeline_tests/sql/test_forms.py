@@ -229,6 +229,13 @@ def test_what_has_no_value_is_an_error(warehouse: Connection, text: str) -> None
         value_of(warehouse, " ".join(("select max(", text, ") from", ROWS)))
 
 
+def test_what_two_tried_expressions_share_is_tried_in_both(warehouse: Connection) -> None:
+    whole = "cdp_whole(t.s, cast(null as integer))"
+    tried = (f"cdp_try({whole}{more}, cast(null as integer))" for more in ("", " + 1", " * 2"))
+    text = " ".join(("select", ", ".join(tried), "from (values ('7'), ('x')) as t (s) order by t.s"))
+    assert warehouse.fetch(statement("tried", text)) == [(7, 8, 14), (None, None, None)]
+
+
 def test_texts_are_compared_byte_by_byte_and_an_average_is_rounded_half_away(warehouse: Connection) -> None:
     ordered = warehouse.fetch(statement("order", "select t.s from (select cast(v.s as text) as s from (values ('a'), "
                                         "('B'), ('ä'), ('Z'), ('_')) as v (s)) as t order by t.s"))  # fmt: skip
