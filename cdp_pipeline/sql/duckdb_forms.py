@@ -128,7 +128,7 @@ FORMS: dict[str, Form] = {
     "cdp_like": template("(:a LIKE :b ESCAPE '\\')", "duckdb"),
     "cdp_ilike": template("(:a ILIKE :b ESCAPE '\\')", "duckdb"),
     "cdp_digits": template("regexp_replace(:a, '[^0-9]', '', 'g')", "duckdb"),
-    "cdp_matches": template("regexp_matches(:a, :b)", "duckdb"),
+    "cdp_matches": template("regexp_matches(:a, :b, 's')", "duckdb"),
     "cdp_first": template("arg_min(:a, struct_pack(k1 := :b, k2 := :c)) FILTER (WHERE :a IS NOT NULL)", "duckdb"),
     "cdp_last": template("arg_max(:a, struct_pack(k1 := :b, k2 := :c)) FILTER (WHERE :a IS NOT NULL)", "duckdb"),
     "cdp_ordered": template(
