@@ -184,7 +184,7 @@ def check_node(node: exp.Expr, may: May) -> None:
 
 def _allowed(may: May) -> tuple[type[exp.Expr], ...]:
     around = AGGREGATES + AROUND_AGGREGATES if may.aggregates else ()
-    return PLAIN + around + (QUERIES if may.queries else ()) + ((exp.Unnest,) if may.set_returning else ())
+    return PLAIN + around + (QUERIES if may.queries else ())
 
 
 def _plain(node: exp.Expr) -> str:
@@ -207,7 +207,7 @@ def _check_call(node: exp.Anonymous, may: May) -> None:
         return
     if may.queries and isinstance(node.parent, (exp.Table, exp.Lateral)):
         return  # a function that gives rows; `table_functions` says which are known
-    if may.set_returning and name.lower() in ARRAYS:
+    if may.set_returning and name.lower() in (*ARRAYS, "unnest"):
         return
     if name.lower() in WINDOW_FUNCTIONS and may.queries:
         _check_window_function(node)

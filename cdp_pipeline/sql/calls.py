@@ -1,5 +1,6 @@
 """What a user's call of a function means: the form that it becomes, once its arguments have been looked at."""
 
+import re
 from collections.abc import Callable
 
 from sqlglot import exp
@@ -82,8 +83,9 @@ def _check_pattern(node: exp.Anonymous) -> None:
 
 def _check_replacement(node: exp.Anonymous) -> None:
     _check_pattern(node)
-    if "\\" in node.expressions[2].name.replace("\\", "", 0) and "\\&" in node.expressions[2].name:
-        raise SqlError("`\\&` in a replacement is not supported.", "Put the pattern in brackets and write \\1.")
+    found = re.search(r"\\[^1-9]", node.expressions[2].name)
+    if found is not None:
+        raise SqlError(f"`{found[0]}` in a replacement is not supported.", "Put a group in brackets and write \\1.")
 
 
 def _check_round(node: exp.Anonymous) -> None:

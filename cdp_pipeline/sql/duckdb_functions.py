@@ -67,7 +67,7 @@ _KEYS = (
 _FIELD = "(:a, '$.\"' || replace(replace(:b, '\\', '\\\\'), '\"', '\\\"') || '\"')"
 _HAS = (
     "CASE json_type(:a) WHEN 'OBJECT' THEN list_contains(json_keys(:a), :b) WHEN 'ARRAY' THEN "
-    "list_contains(list_transform(json_extract(:a, '$[*]'), lambda cdp_e: "
+    "list_contains(list_transform(coalesce(json_extract(:a, '$[*]'), []), lambda cdp_e: "
     f"{_is_text(exp.column('cdp_e'))}), :b) ELSE CASE WHEN NOT :a IS NULL THEN "
     f"coalesce({_is_text(exp.Placeholder(this='a'))} = :b, false) END END"
 )
@@ -79,9 +79,8 @@ _DIVIDE_WHOLE = f"CASE WHEN :b = 0 THEN {_error('division by zero')} ELSE :a // 
 # In whole billionths, as PostgreSQL's numeric: the quotient of the doubled sides rounds half away from zero.
 _BILLIONTHS = "CAST(replace(CAST({0} AS VARCHAR), '.', '') AS HUGEINT)"
 _DIVIDE_NUMERIC = (
-    f"CASE WHEN :b = 0 THEN {_error('division by zero')} ELSE CAST(("
-    f"{_BILLIONTHS.format(':a')} * 2000000000 * CAST(sign(:b) AS HUGEINT) + "
-    f"CAST(sign(:a) AS HUGEINT) * abs({_BILLIONTHS.format(':b')})) // (2 * abs({_BILLIONTHS.format(':b')})) "
+    f"CASE WHEN :b = 0 THEN {_error('division by zero')} ELSE CAST(({_BILLIONTHS.format(':a')} * 2000000000 + "
+    f"CAST(sign(:a) AS HUGEINT) * abs({_BILLIONTHS.format(':b')})) // (2 * {_BILLIONTHS.format(':b')}) "
     "AS DECIMAL(38, 0)) * CAST(0.000000001 AS DECIMAL(10, 9)) END"
 )
 _MOD = f"CASE WHEN :b = 0 THEN {_error('division by zero')} ELSE :a % :b END"

@@ -6,7 +6,7 @@ else is refused with its name, never guessed. An expression reads columns; it ne
 the clock.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from sqlglot import exp
 
@@ -23,7 +23,13 @@ Resolve = Callable[[exp.Column], exp.Expr]
 
 
 def parse_expression(
-    text: str, *, aggregates: bool = False, clock: bool = False, context: bool = False, set_returning: bool = False
+    text: str,
+    *,
+    aggregates: bool = False,
+    clock: bool = False,
+    context: bool = False,
+    set_returning: bool = False,
+    types: Mapping[str, str] | None = None,
 ) -> exp.Expr:
     """Reads an expression and gives the tree that the engines render.
 
@@ -33,6 +39,8 @@ def parse_expression(
         clock: whether it may ask for the time, which stands in the tree as `cdp_now()`, see `clock`.
         context: whether it may read context values, which stand in the tree as `cdp_context('k')`, see `context`.
         set_returning: whether it may give several rows for one, see `set_returning`.
+        types: the types of columns, as far as they are known; operators that mean different things for different types
+            are refused where they do not tell.
 
     Raises:
         SqlError: it is no expression, or holds something that is not allowed; the message names it.
@@ -43,7 +51,11 @@ def parse_expression(
     tree = as_context(tree) if context else tree
     for node in tree.walk():
         check_node(node, may)
-    tree = to_forms(rewrite_up(tree, as_now))
+    tree = rewrite_up(tree, as_now)
+    for column in columns_of(tree):
+        if types and column.name in types:
+            column.type = exp.DataType.build(types[column.name], dialect="postgres")
+    tree = to_forms(tree)
     if set_returning:
         split(tree)
     return tree

@@ -28,9 +28,6 @@ A statement says `cdp_hash(...)`; each engine's row here says what that is calle
     cdp_first(value, key, …) aggregate: the value that comes first by the keys; NULL is the greatest of a key
     cdp_last(value, key, …)  aggregate: the value that comes last by the keys
     cdp_weight(number)       numeric(38,9): the number, 1 for NULL; an error when it is negative
-    cdp_elements(jsonb)      jsonb[]: the elements of an array; NULL of JSON null, an error of anything else
-    cdp_element_texts(jsonb) text[]: the same as texts
-    cdp_keys(jsonb)          text[]: the keys of an object; NULL of JSON null, an error of anything else
     cdp_any(value)           aggregate: the smallest value that is not NULL, of a type that has no min() everywhere
     cdp_ordered(value, key)  aggregate: an array of the values in the order of a key
     cdp_gathered(value, key) aggregate: jsonb array of the values that are not NULL in the order of a key; or NULL

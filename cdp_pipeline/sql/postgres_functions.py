@@ -25,7 +25,7 @@ _ELEMENTS = "CASE WHEN jsonb_typeof(:a) = 'null' THEN {1} ELSE ARRAY(SELECT {0}(
 
 # PostgreSQL's own quotient has as many digits as it thinks fit; rounded once more it could be another.
 _DIVIDE_NUMERIC = (
-    "CAST(div(:a * 2000000000 * sign(:b) + sign(:a) * abs(:b), 2 * abs(:b)) * 0.000000001 AS NUMERIC(38, 9))"
+    "CAST(div(:a * 2000000000 + sign(:a) * abs(:b), 2 * :b) * 0.000000001 AS NUMERIC(38, 9))"
 )
 
 FUNCTIONS: dict[str, Form] = {

@@ -15,7 +15,7 @@ _MOST_OF_A_SERIES = 10_000
 
 def array_of(call: exp.Expr) -> tuple[exp.Expr, str | None, str | None] | None:
     """The array of the rows that a call gives, the name of its column and its kind; None for any other call."""
-    if isinstance(call, exp.Unnest) and len(call.expressions) == 1:
+    if _is_unnest(call) and len(call.expressions) == 1:
         array = call.expressions[0]
         kind = kind_of(array)
         return array, None, kind.removesuffix("[]") if kind else None
@@ -25,6 +25,11 @@ def array_of(call: exp.Expr) -> tuple[exp.Expr, str | None, str | None] | None:
             raise SqlError(f"{call.name}() does not take {len(call.expressions)} arguments.")
         return exp.Anonymous(this=form, expressions=call.expressions), name, kind
     return None
+
+
+def _is_unnest(call: exp.Expr) -> bool:
+    """Whether it is `unnest`, as sqlglot reads it in FROM or elsewhere."""
+    return isinstance(call, exp.Unnest) or (isinstance(call, exp.Anonymous) and call.name.lower() == "unnest")
 
 
 def elements(array: exp.Expr) -> exp.Select:

@@ -29,9 +29,9 @@ def connection(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iter
 def test_a_statement_that_takes_too_long_is_stopped(connection: Connection) -> None:
     before = time.monotonic()
     with connection.bounded(60):
-        with pytest.raises(StatementStopped, match=r"^long: stopped, because it took longer than 0\.5 seconds"):
-            with connection.bounded(0.5):
-                connection.fetch(LONG)
+        stopped = pytest.raises(StatementStopped, match=r"^long: stopped, because it took longer than 0\.5 seconds")
+        with stopped, connection.bounded(0.5):
+            connection.fetch(LONG)
         assert connection.fetch(SHORT) == [(1,)]
     with pytest.raises(StatementStopped), connection.transaction(), connection.bounded(0.5):
         connection.fetch(LONG)
