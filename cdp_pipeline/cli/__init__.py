@@ -15,6 +15,7 @@ from cdp_pipeline import terminal
 from cdp_pipeline.cli.again import recalculate, replay, restitch
 from cdp_pipeline.cli.decide import decide, decide_unstitch
 from cdp_pipeline.cli.erase import erase
+from cdp_pipeline.cli.export import export
 from cdp_pipeline.cli.options import HERE, AsJson, FirstDay, LastDay, ProjectFolder
 from cdp_pipeline.errors import CdpError, ProjectErrors, UsageError
 
@@ -239,6 +240,7 @@ def status(project: ProjectFolder = HERE, as_json: AsJson = False) -> None:
 
 
 app.add_typer(decide, name="decide")
+app.add_typer(export, name="export")
 for verb in (decide_unstitch, replay, restitch, recalculate, erase):
     app.command(verb.__name__.removeprefix("decide_"))(verb)
 
