@@ -14,6 +14,7 @@ from uuid import UUID
 from sqlglot import exp
 
 from cdp_pipeline.attributes.calculation import Calculation, calculation_of
+from cdp_pipeline.attributes.changes import note_changes
 from cdp_pipeline.attributes.culprit import explain_failure, first_line
 from cdp_pipeline.attributes.plan import SQL, Plan, named
 from cdp_pipeline.attributes.query import results_query
@@ -165,6 +166,7 @@ class _Profiles:
         work.run(SQL["profile_before"], {"concerned": self._concerned()})
         work.run(SQL["forget_all" if self._everything else "forget_due"])
         work.run(self._insertion(), now=work.now, as_of=work.current_run.as_of)
+        note_changes(work, self._concerned(), everything=self._everything)
 
     def _insertion(self) -> Statement:
         rows = SQL["rows"].bind({}, same=self._same_values()).tree

@@ -165,12 +165,13 @@ def _write_json(sink: IO[bytes], columns: Sequence[TypedColumn], slices: Iterabl
     return rows
 
 
-def json_lines(columns: Sequence[TypedColumn], rows: pa.Table) -> Iterator[str]:
+def json_lines(columns: Sequence[TypedColumn], rows: pa.Table, *, without_nulls: bool = False) -> Iterator[str]:
     """Each row as a JSON object."""
     names = [quoted(column.name) for column in columns]
     values = [json_of(*pair) for pair in zip(columns, rows.columns, strict=True)]
     for row in zip(*values, strict=True):
-        yield "{" + ",".join(f"{name}:{value}" for name, value in zip(names, row, strict=True)) + "}"
+        kept = (pair for pair in zip(names, row, strict=True) if not (without_nulls and pair[1] == "null"))
+        yield "{" + ",".join(f"{name}:{value}" for name, value in kept) + "}"
 
 
 _WRITERS: dict[Format, Callable[[IO[bytes], Sequence[TypedColumn], Iterable[pa.Table]], int]] = {

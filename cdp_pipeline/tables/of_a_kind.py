@@ -289,6 +289,21 @@ DIRTY_ENTITIES = Table(
 ).having("""
         entity_id uuid: the entity
 """)
+PROFILE_CHANGES = Table(
+    KIND,
+    "profile_changes",
+    "the newest change of a profile: what whoever keeps a copy has to do",
+    public=False,
+    indexes=("entity_id", "to_entity_id"),
+    rising=("number",),
+).having("""
+        entity_id uuid: the entity
+        number bigint: the number of the transaction that changed it, by which a reader takes up where it ended
+        op text: upsert: it has other values; merge: it is another entity now; delete: it is nobody any more
+        to_entity_id uuid: of a merge, the entity that it is now
+        reason text: of a delete: erased; retired: its id stands for nobody; restitched: it lost all of its events
+        changed_at timestamptz: when
+""")
 ERASING_IDENTIFIERS = Table(
     KIND, "erasing_identifiers", "a queue: an identifier of what is being erased", public=False
 ).having("""
@@ -357,5 +372,6 @@ OF_A_KIND = (
     STITCHED_EVENTS,
     REPLAYS,
     DIRTY_ENTITIES,
+    PROFILE_CHANGES,
     ERASING_IDENTIFIERS,
 )
