@@ -99,12 +99,12 @@ def read_slices(
     counted = exp.select("count(*)").from_(query.subquery("q"))
     rows = int(connection.fetch(from_tree(f"{name}.count", counted), **values)[0][0])
     low, high = (exp.cast(exp.Placeholder(this=end), "uuid") for end in ("low", "high"))
-    cut = from_tree(name, query.where(key.copy().between(low, high)).order_by(key.copy()))
+    cut = connection.prepare(from_tree(name, query.where(key.copy().between(low, high)).order_by(key.copy())))
     slices = -(-rows // ROWS_PER_SLICE)
     for number in range(slices):
         ends = (number * _IDS // slices, (number + 1) * _IDS // slices - 1)
         between = {end: str(UUID(int=value)) for end, value in zip(("low", "high"), ends, strict=True)}
-        found = connection.fetch_arrow(cut, **values, **between)
+        found = connection.fetch_arrow_text(cut, values | between, name)
         arrays = [column.of(array) for column, array in zip(columns, found.columns, strict=True)]
         yield pa.table(arrays, schema=schema_of(columns))
 
