@@ -19,6 +19,7 @@ from tempfile import TemporaryDirectory
 from cdp_pipeline.config.model import Project
 from cdp_pipeline.errors import CdpError, UsageError
 from cdp_pipeline.events.customer_events import customer_events_spec, land_events
+from cdp_pipeline.events.event_counts import count_events, event_counts_spec
 from cdp_pipeline.events.landing import Plan
 from cdp_pipeline.operations.empty_rows import empty_readings
 from cdp_pipeline.operations.pipeline import STAGES_OF_A_KIND
@@ -104,6 +105,9 @@ def _stages(connection: RecordingConnection, project: Project, folder: Path) -> 
     readings, remarks = empty_readings(project, folder)
     land_events(connection, project, run, plan=Plan(readings))
     yield CompiledStage(customer_events_spec(project).asset, (), _taken(connection), (), remarks)
+    count_events(connection, project, run, full=True)
+    counts = event_counts_spec(project)
+    yield CompiledStage(counts.asset, counts.inputs, _taken(connection), ())
     for kind in project.entities:
         for spec_of, work in STAGES_OF_A_KIND:
             spec = spec_of(project, kind)

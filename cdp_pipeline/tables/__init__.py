@@ -12,6 +12,8 @@ from cdp_pipeline.tables.definition import (
     Table,
 )
 from cdp_pipeline.tables.of_a_kind import (
+    ATTRIBUTE_COUNTS,
+    ATTRIBUTE_VALUE_COUNTS,
     ATTRIBUTES,
     AUDITS,
     DECISIONS,
@@ -50,6 +52,7 @@ from cdp_pipeline.tables.shared import (
     CUSTOMER_EVENTS,
     ERASURE_SECRETS,
     ERASURES,
+    EVENT_COUNTS,
     LANDED_FILES,
     LANDED_ROWS,
     METRICS,
@@ -65,6 +68,8 @@ from cdp_pipeline.tables.shared import (
 
 __all__ = [
     "ATTRIBUTES",
+    "ATTRIBUTE_COUNTS",
+    "ATTRIBUTE_VALUE_COUNTS",
     "AUDITS",
     "CDP",
     "CUSTOMER_EVENTS",
@@ -79,6 +84,7 @@ __all__ = [
     "ERASURES",
     "ERASURE_SECRETS",
     "EVENTS",
+    "EVENT_COUNTS",
     "EVENT_IDENTIFIERS",
     "IDENTIFIERS",
     "IDENTIFIER_DEGREES",

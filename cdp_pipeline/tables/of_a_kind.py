@@ -344,6 +344,20 @@ PROFILES = Table(
         valid_at timestamptz: what now() meant
         modified timestamptz: when a value last changed; set it to NULL to have the profile built anew
 """)
+ATTRIBUTE_COUNTS = Table(KIND, "attribute_counts", "how many entities have an attribute").having("""
+        attribute_id text: the attribute
+        entities bigint: profiles in which it has a value
+        nulls bigint: profiles in which it has none
+        modified timestamptz: when they were counted; set it to NULL to have all attributes counted again
+""")
+ATTRIBUTE_VALUE_COUNTS = Table(
+    KIND, "attribute_value_counts", "how many entities have a value of an attribute that has few different ones"
+).having("""
+        attribute_id text: the attribute
+        value text: one of its values
+        entities bigint: profiles that have it
+        modified timestamptz: when they were counted; set it to NULL to have all attributes counted again
+""")
 
 OF_A_KIND = (
     EVENT_IDENTIFIERS,
@@ -373,5 +387,7 @@ OF_A_KIND = (
     REPLAYS,
     DIRTY_ENTITIES,
     PROFILE_CHANGES,
+    ATTRIBUTE_COUNTS,
+    ATTRIBUTE_VALUE_COUNTS,
     ERASING_IDENTIFIERS,
 )
