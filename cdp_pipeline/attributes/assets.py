@@ -15,6 +15,7 @@ import dagster as dg
 from pydantic import BaseModel
 
 from cdp_pipeline import tables
+from cdp_pipeline.attributes import changes, counts, plan
 from cdp_pipeline.attributes.graph import Graph, Node, graph_of
 from cdp_pipeline.attributes.profiles import calculate_profiles, profiles_spec, shown
 from cdp_pipeline.attributes.states import definition_hashes
@@ -32,6 +33,7 @@ from cdp_pipeline.warehouse.assets import (
     fail,
     group_name,
     invariant_specs,
+    sql_metadata,
     stage_results,
     table_key,
     table_spec,
@@ -137,8 +139,12 @@ def _of_kind(project: Project, kind: str) -> dg.AssetsDefinition:
     keys = [spec.key for spec in specs]
     upstream = keys or [table_key(tables.STITCHED_EVENTS, kind)]
     pii = any(attribute.pii for attribute in attributes)
-    specs.append(table_spec(_profiles_table(attributes), stage, GROUP, upstream, pii=pii))
+    metadata = sql_metadata(plan.SQL, changes.SQL)
+    specs.append(table_spec(_profiles_table(attributes), stage, GROUP, upstream, pii=pii, metadata=metadata))
     specs.append(table_spec(tables.ATTRIBUTES, stage, GROUP, [profiles], pii=pii))
+    counting = counts.attribute_counts_spec(project, kind)
+    counted_in = (tables.ATTRIBUTE_COUNTS, tables.ATTRIBUTE_VALUE_COUNTS)
+    specs += [table_spec(each, counting, GROUP, [profiles], metadata=sql_metadata(counts.SQL)) for each in counted_in]
 
     @dg.multi_asset(
         name=f"{kind}__profiles",
@@ -153,12 +159,16 @@ def _of_kind(project: Project, kind: str) -> dg.AssetsDefinition:
         warehouse = context.resources.warehouse
         try:
             facts = calculate_profiles(warehouse.connection, project, kind, warehouse.run, full=config.full)
+            counts.count_attributes(warehouse.connection, project, kind, warehouse.run, full=config.full)
         except CdpError as error:
             yield from fail(stage, profiles, error)
             return
         _tell_columns(context, profiles, stage.schemas["kind"], _profiles_table(attributes))
-        counted = {profiles: count_rows(warehouse.connection, tables.PROFILES, stage)}
-        rows = {key: counted.get(key) for key in (*keys, profiles, view)}
+        counted = {
+            table_key(table, kind): count_rows(warehouse.connection, table, stage)
+            for table in (tables.PROFILES, *counted_in)
+        }
+        rows = {key: counted.get(key) for key in (*keys, view, *counted)}
         yield from stage_results(context, stage, facts, profiles, rows)
 
     return work

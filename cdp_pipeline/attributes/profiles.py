@@ -13,6 +13,7 @@ import json
 
 from sqlglot import exp
 
+from cdp_pipeline.attributes.changes import note_changes
 from cdp_pipeline.attributes.culprit import explain_failure
 from cdp_pipeline.attributes.graph import Node, graph_of
 from cdp_pipeline.attributes.plan import SQL, named
@@ -157,6 +158,7 @@ class _Profiles:
         work.run(SQL["profile_before"], {"concerned": self._concerned()})
         work.run(SQL["forget_all" if self._everyone else "forget_due"])
         work.run(self._insertion(), now=work.now, as_of=work.current_run.as_of)
+        note_changes(work, self._concerned(), everything=self._everyone)
 
     def _insertion(self) -> Statement:
         rows = SQL["rows"].bind({}, same=self._same_values()).tree

@@ -13,8 +13,11 @@ import typer
 
 from cdp_pipeline import terminal
 from cdp_pipeline.cli.again import recalculate, replay, restitch
+from cdp_pipeline.cli.compiling import compile_
+from cdp_pipeline.cli.counts import refresh_counts
 from cdp_pipeline.cli.decide import decide, decide_unstitch
 from cdp_pipeline.cli.erase import erase
+from cdp_pipeline.cli.export import export
 from cdp_pipeline.cli.options import HERE, AsJson, FirstDay, LastDay, ProjectFolder
 from cdp_pipeline.errors import CdpError, ProjectErrors, UsageError
 
@@ -239,6 +242,9 @@ def status(project: ProjectFolder = HERE, as_json: AsJson = False) -> None:
 
 
 app.add_typer(decide, name="decide")
+app.add_typer(export, name="export")
+app.command("compile")(compile_)
+app.command("refresh-counts")(refresh_counts)
 for verb in (decide_unstitch, replay, restitch, recalculate, erase):
     app.command(verb.__name__.removeprefix("decide_"))(verb)
 

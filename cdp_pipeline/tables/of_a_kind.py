@@ -1,6 +1,13 @@
 """The tables and views that each kind of entity has, in flow order."""
 
 from cdp_pipeline.tables.definition import KIND, Table
+from cdp_pipeline.tables.of_profiles import (
+    ATTRIBUTE_COUNTS,
+    ATTRIBUTE_STATES,
+    ATTRIBUTE_VALUE_COUNTS,
+    CONTEXT_VALUES,
+    PROFILE_CHANGES,
+)
 
 EVENT_IDENTIFIERS = Table(
     KIND,
@@ -314,39 +321,6 @@ EVENTS = Table(KIND, "events", "an event, whole, with its entity").having("""
         person_id uuid: the entity, else the event itself
         person_key text: the value of the entity's key, else of the event's anchor, else the event's id
 """)
-ATTRIBUTES = Table(KIND, "attributes", "an attribute of an entity, long").having("""
-        entity_id uuid: the entity
-        attribute_id text: the attribute
-        value jsonb: its value
-        calculated timestamptz: when it was calculated
-""")
-CONTEXT_VALUES = Table(
-    KIND, "context_values", "a context value, the newest of each key current", indexes=("key",)
-).having("""
-        key text: its name
-        value text: what its query gave
-        query text: the query as it was written then
-        modified timestamptz: when it was last worked out; set it to NULL to have it done again
-        number bigint: 1, 2… for each further value of the key
-        since timestamptz: when it was first worked out with this value
-""")
-ATTRIBUTE_STATES = Table(
-    KIND, "attribute_states", "a cursor: by what an attribute or a context value was worked out last", public=False
-).having("""
-        definition_of text: which one, such as attribute revenue
-        definition text: a hash of it, and of all that it reads
-        as_of timestamptz: what now() meant when it was brought up to date
-        due_at timestamptz: when it has to be looked at again though nothing came; NULL: never
-""")
-PROFILES = Table(
-    KIND, "profiles", "an entity, one typed column per shown attribute", indexes=("entity_id", "calculated", "modified")
-).having("""
-        entity_id uuid: the entity
-        person_key text: the value of the entity's key identifier
-        calculated timestamptz: when it was last calculated; set it to NULL to have it done again
-        valid_at timestamptz: what now() meant
-        modified timestamptz: when a value last changed; set it to NULL to have the profile built anew
-""")
 
 OF_A_KIND = (
     EVENT_IDENTIFIERS,
@@ -377,5 +351,8 @@ OF_A_KIND = (
     DIRTY_ENTITIES,
     CONTEXT_VALUES,
     ATTRIBUTE_STATES,
+    PROFILE_CHANGES,
+    ATTRIBUTE_COUNTS,
+    ATTRIBUTE_VALUE_COUNTS,
     ERASING_IDENTIFIERS,
 )

@@ -41,7 +41,9 @@ NOBODY = 3
 def fill(connection: Connection) -> None:
     """Make the temporary tables `corpus_rows`, with the rows of all entities, and `corpus_entities`."""
     names = ["entity_id", *COLUMNS]
-    casts = ", ".join(f"cast(v.{name} as {kind}) as {name}" for name, kind in {"entity_id": "bigint", **COLUMNS}.items())
+    casts = ", ".join(
+        f"cast(v.{name} as {kind}) as {name}" for name, kind in {"entity_id": "bigint", **COLUMNS}.items()
+    )
     values = ", ".join(f"({entity}, {', '.join(map(literal, row))})" for entity, row in ROWS)
     text = f"create temporary table corpus_rows as select {casts} from (values {values}) as v ({', '.join(names)})"
     connection.run(statement("corpus_rows", text))

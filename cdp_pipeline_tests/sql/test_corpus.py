@@ -36,7 +36,9 @@ def test_an_expression_gives_postgresqls_value_everywhere(warehouses: Warehouses
     query = exp.select(*bound).from_("corpus_rows as r").order_by("r.id")
     given = {name: connection.fetch(from_tree("corpus", query)) for name, connection in warehouses.items()}
     raw = ", ".join(TEXTS).replace("%", "%%")
-    given["PostgreSQL itself"] = warehouses["postgresql"].fetch_text(f"select {raw} from corpus_rows order by id", {}, "")
+    given["PostgreSQL itself"] = warehouses["postgresql"].fetch_text(
+        f"select {raw} from corpus_rows order by id", {}, ""
+    )
     wrong = []
     for number, (text, tree) in enumerate(zip(TEXTS, trees, strict=True)):
         is_json = kind_of(tree) == "jsonb"
