@@ -12,7 +12,12 @@ from cdp_pipeline.sql.time_formats import as_strftime
 
 def _error(message: str) -> str:
     """An error when, and only when, a row gets there: of a constant it would be raised for every statement."""
-    return f"error('{message}' || left(CAST(:a AS VARCHAR), 0))"
+    return f"CAST('{message}' || left(CAST(:a AS VARCHAR), 0) AS TINYINT)"
+
+
+def _elements(extracted: str) -> Form:
+    """What is extracted of an array; what is none is no JSON, and an error, once text is put before it."""
+    return template(_ELEMENTS.format(extracted, extracted.replace(":a", "CAST('no array: ' || :a AS JSON)")), "duckdb")
 
 
 def _is_text(node: exp.Expr) -> str:
@@ -56,13 +61,13 @@ _TYPEOF = (
 )
 _ELEMENTS = (
     "CASE WHEN :a IS NULL OR json_type(:a) = 'NULL' THEN [] WHEN json_type(:a) = 'ARRAY' THEN {0} "
-    f"ELSE {_error('cannot extract elements of what is no JSON array')} END"
+    "ELSE {1} END"
 )
 _KEYS = (
     "CASE WHEN :a IS NULL OR json_type(:a) = 'NULL' THEN [] WHEN json_type(:a) = 'OBJECT' THEN "
     "list_transform(list_sort(list_transform(list_distinct(json_keys(:a)), "
     "lambda cdp_k: struct_pack(l := strlen(cdp_k), k := cdp_k))), lambda cdp_p: cdp_p.k) "
-    f"ELSE {_error('cannot extract the keys of what is no JSON object')} END"
+    "ELSE json_keys(CAST('no JSON object: ' || :a AS JSON)) END"
 )
 _FIELD = "(:a, '$.\"' || replace(replace(:b, '\\', '\\\\'), '\"', '\\\"') || '\"')"
 _HAS = (
@@ -97,8 +102,8 @@ _MODE = (
 _AS_DOUBLE = template("CAST(:a AS DOUBLE)", "duckdb")
 
 FUNCTIONS: dict[str, Form] = {
-    "cdp_elements": template(_ELEMENTS.format("json_extract(:a, '$[*]')"), "duckdb"),
-    "cdp_element_texts": template(_ELEMENTS.format("json_extract_string(:a, '$[*]')"), "duckdb"),
+    "cdp_elements": _elements("json_extract(:a, '$[*]')"),
+    "cdp_element_texts": _elements("json_extract_string(:a, '$[*]')"),
     "cdp_keys": template(_KEYS, "duckdb"),
     "cdp_field": template("json_extract" + _FIELD, "duckdb"),
     "cdp_field_text": template("json_extract_string" + _FIELD, "duckdb"),

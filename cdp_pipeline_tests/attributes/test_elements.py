@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from cdp_pipeline.config.model import Attribute
+from cdp_pipeline.config.attribute import Attribute
 from cdp_pipeline.errors import WarehouseError
 from cdp_pipeline_tests.attributes.reference import FILTERS, expected
 from cdp_pipeline_tests.attributes.test_types import TEXTS, by_owner

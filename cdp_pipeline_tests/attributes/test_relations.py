@@ -10,7 +10,7 @@ from sqlglot import exp
 from cdp_pipeline.attributes.calculation import Calculation, calculation_of
 from cdp_pipeline.attributes.plan import BASE, Plan, Relation, events_relation, named
 from cdp_pipeline.attributes.query import results_query
-from cdp_pipeline.config.model import Attribute
+from cdp_pipeline.config.attribute import Attribute
 from cdp_pipeline.sql.statements import statement
 from cdp_pipeline_tests.attributes.worlds import SCHEMAS, Event, World, attribute, compact
 from cdp_pipeline_tests.engines import Engine

@@ -100,10 +100,10 @@ CASES: list[tuple[dict[str, Any], str, list[str]]] = [
     ({"type": "last", "value": ITEMS, "outer_filter": "value"}, "outer_filter", ["gives jsonb", "true or false"]),
     ({"type": "last", "value": ITEMS, "outer_filter": "sum(1) > 1"}, "outer_filter", ["is an aggregate"]),
     ({"type": "sum", "value": ITEMS}, "value", ["over jsonb", "jsonb_array_elements_text(payload->'items')::numeric"]),
-    ({"type": "last", "value": f"{ITEMS}->>'a' || type"}, "value", ["`type` stands outside jsonb_array_elements()"]),
-    ({"type": "last", "value": f"{ITEMS} = {ITEMS}"}, "value", ["Both", "outer_value"]),
-    ({"type": "last", "value": f"case when true then {ITEMS} end"}, "value", ["within a CASE", "outer_value"]),
-    ({"type": "last", "value": "jsonb_array_elements()"}, "value", ["takes one value"]),
+    ({"type": "last", "value": f"{ITEMS}->>'a' || type"}, "value", ["no column `type`", "value"]),
+    ({"type": "last", "value": f"{ITEMS} = {ITEMS}"}, "value", ["compares JSON"]),
+    ({"type": "last", "value": f"case when true then {ITEMS} end"}, "value", ["where a value is chosen"]),
+    ({"type": "last", "value": "jsonb_array_elements()"}, "value", ["does not take 0 arguments"]),
     ({"type": "last", "value": "jsonb_array_elements(type)"}, "value", ["`type` gives text", "only jsonb"]),
     ({"type": "last", "value": "type", "filter": f"{ITEMS} = 'a'"}, "filter", ["not supported"]),
     ({"type": "expression", "value": f"max({ITEMS}->>'a')"}, "value", ["not supported"]),
@@ -142,7 +142,7 @@ def test_each_key_of_an_attribute_has_its_own_mistake() -> None:
         **{"from": "nowhere", "events": ["order"]},
     )  # fmt: skip
     told = [path.removeprefix("entities.customer.attributes[0].") for path, _ in mistakes([wrong])]
-    assert told == ["outer_weight", "weight", "multiple", "events", "from"]
+    assert told == ["outer_weight", "weight", "events", "multiple", "from"]
     wrong = attribute(
         "x", "most_frequent", ITEMS, filter="type", weight="a", outer_weight="b", outer_filter="c", outer_value="d"
     )
