@@ -2,7 +2,7 @@
 
 One is worked out again when it was never worked out by this query, when it is older than its `max_age`, and when
 somebody set its `modified` to NULL. In between its recorded value is an input like any other, so a rebuild gives what
-was published. In a rehearsal only one that has no value is worked out.
+was published. In a rehearsal its age alone makes none due.
 """
 
 from collections.abc import Callable, Mapping
@@ -90,10 +90,9 @@ class ContextValues:
         node, recorded = Node("context", context.key), self._recorded.get(context.key)
         if recorded is None or not self._states.is_current(node):
             return True
-        if self._work.current_run.rehearsal:
-            return False
-        oldest = self._work.current_run.as_of - timedelta(seconds=context.max_age)
-        return recorded.modified is None or recorded.modified <= oldest
+        if recorded.modified is None or self._work.current_run.rehearsal:
+            return recorded.modified is None
+        return recorded.modified <= self._work.current_run.as_of - timedelta(seconds=context.max_age)
 
 
 def context_query(

@@ -177,7 +177,7 @@ class _Profiles:
         work = self._work
         names = ("entities_calculated", "profiles", "profiles_changed")
         figures = work.fetch(SQL["figures"], {"concerned": self._concerned()}, now=work.now)[0]
-        work.measure(**dict(zip(names, figures, strict=True)), **self._working_out.failures)
+        work.measure(**dict(zip(names, figures, strict=True)), **self._working_out.figures)
         for invariant, statement in INVARIANTS.items():
             work.facts.invariants[invariant] = self._count(statement)
 

@@ -44,7 +44,8 @@ class WorkingOut:
         calculations: the attributes that are kept, in the order of the project file.
         everyone: whether every profile is touched.
         touches_more: whether others are touched beside those who are due for all attributes.
-        failures: a figure for each attribute that may fail: how often it did and is NULL instead.
+        figures: how many context values were worked out, how many of them changed, and for each attribute that may fail
+            how often it did and is NULL instead.
     """
 
     def __init__(self, work: Work, entity: Entity, graph: Graph, states: States) -> None:
@@ -64,7 +65,7 @@ class WorkingOut:
         self.context = ContextValues(work, entity, graph, states)
         self.everyone = work.due is Due.ALL
         self.touches_more = False
-        self.failures: dict[str, int] = {}
+        self.figures: dict[str, int] = {}
 
     def fill(self, fresh: Collection[str]) -> None:
         """Fills `profile_values`; `profile_due` then holds all entities that are touched, if not everyone is.
@@ -184,7 +185,7 @@ class WorkingOut:
         (found,) = self._work.fetch(named("failures", exp.select(*sums).from_(f"{table} as v")))
         for name, count in zip(forgiving, found, strict=True):
             figure = f"errors in {name}"
-            self.failures[figure] = self.failures.get(figure, 0) + int(count)
+            self.figures[figure] = self.figures.get(figure, 0) + int(count)
 
     def _calculate_part(
         self, program: Program, events: exp.Expr, into: exp.Table, names: list[exp.Identifier], part: dict[str, str]
@@ -237,8 +238,10 @@ class WorkingOut:
         made = self._make_metas({name for query in queries.values() for name in query.reads})
         changed: set[Node] = set()
         for each in due:
+            self.figures["context_values"] = self.figures.get("context_values", 0) + 1
             value = work_out(self._work, queries[each.key], each, self._everyones(), self.bind)
             if self.context.record(each, value):
+                self.figures["context_values_changed"] = self.figures.get("context_values_changed", 0) + 1
                 changed |= self._graph.readers_of({Node("context", each.key)})
         self._work.connection.drop_temporary(made)
         return changed

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from cdp_pipeline import terminal
-from cdp_pipeline.cli.again import recalculate, replay, restitch
+from cdp_pipeline.cli.again import recalculate, refresh_context, replay, restitch
 from cdp_pipeline.cli.compiling import compile_
 from cdp_pipeline.cli.counts import refresh_counts
 from cdp_pipeline.cli.decide import decide, decide_unstitch
@@ -245,6 +245,7 @@ app.add_typer(decide, name="decide")
 app.add_typer(export, name="export")
 app.command("compile")(compile_)
 app.command("refresh-counts")(refresh_counts)
+app.command("refresh-context")(refresh_context)
 for verb in (decide_unstitch, replay, restitch, recalculate, erase):
     app.command(verb.__name__.removeprefix("decide_"))(verb)
 

@@ -13,6 +13,7 @@ from cdp_pipeline.config.fields import refuse, shorten
 from cdp_pipeline.config.section import Section
 
 NIGHTLY = "0 3 * * *"
+NIGHTLY_CONTEXT = "0 2 * * *"
 LEAST_SECONDS = 30
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _CRON = (
@@ -85,6 +86,14 @@ class Automation(Section):
         BeforeValidator(_check_schedule),
         WithJsonSchema({"anyOf": [{"type": "string"}, {"const": False}]}),
     ] = Field(default=NIGHTLY, description="When the main run starts: a cron expression in UTC, or off.")
+    context: Annotated[
+        str | None,
+        BeforeValidator(_check_schedule),
+        WithJsonSchema({"anyOf": [{"type": "string"}, {"const": False}]}),
+    ] = Field(
+        default=NIGHTLY_CONTEXT,
+        description="When context values are worked out again, whatever their age: a cron expression in UTC, or off.",
+    )
     replay: Annotated[
         Replay,
         BeforeValidator(_check_replay),

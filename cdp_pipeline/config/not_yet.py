@@ -34,7 +34,6 @@ class NotYet:
 _IDENTIFIER = "entities.*.identifiers[]."
 
 NOT_YET = (
-    NotYet("automation.context", "Remove it; there are no context values to refresh."),
     NotYet(
         _IDENTIFIER + "store",
         "Remove it, or write plain: values are kept as they are.",

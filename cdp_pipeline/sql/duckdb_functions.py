@@ -59,10 +59,7 @@ _TYPEOF = (
     "CASE json_type(:a) WHEN 'OBJECT' THEN 'object' WHEN 'ARRAY' THEN 'array' WHEN 'VARCHAR' THEN 'string' "
     "WHEN 'BOOLEAN' THEN 'boolean' WHEN 'NULL' THEN 'null' ELSE CASE WHEN NOT :a IS NULL THEN 'number' END END"
 )
-_ELEMENTS = (
-    "CASE WHEN :a IS NULL OR json_type(:a) = 'NULL' THEN [] WHEN json_type(:a) = 'ARRAY' THEN {0} "
-    "ELSE {1} END"
-)
+_ELEMENTS = "CASE WHEN :a IS NULL OR json_type(:a) = 'NULL' THEN [] WHEN json_type(:a) = 'ARRAY' THEN {0} ELSE {1} END"
 _KEYS = (
     "CASE WHEN :a IS NULL OR json_type(:a) = 'NULL' THEN [] WHEN json_type(:a) = 'OBJECT' THEN "
     "list_transform(list_sort(list_transform(list_distinct(json_keys(:a)), "

@@ -82,7 +82,9 @@ class DuckDBConnection(Connection):
     def prepare(self, statement: Statement) -> str:
         text = super().prepare(statement)
         for name in [name for name in self._functions if name in text.lower()]:
-            self._connection.create_function(name, self._functions.pop(name))
+            # By a cursor, whose transactions are its own: what another one makes is gone when that is rolled back.
+            with self._connection.cursor() as cursor:
+                cursor.create_function(name, self._functions.pop(name))
         return text
 
     @override

@@ -164,6 +164,7 @@ AGGREGATES: list[tuple[str, Any]] = [
     ("cdp_first(t.s, t.x, t.s, t.n)", "B"),
     ("cdp_first(t.s, 0, t.n)", "b"),
     ("cdp_ordered(t.n, -t.n)", (5, 4, 3, 2, 1)),
+    ("cdp_gathered(case when t.n > 1 then t.n end, -t.n)", "[5,4,3,2]"),
     ("cdp_any(cdp_hash(t.s))", min(uuid_of("a"), uuid_of("b"), uuid_of("B"), uuid_of(""))),
     ("cdp_sum(cast(t.x as numeric(38, 9)))", Decimal("-2.5")),
     ("cdp_average(cast(t.x as numeric(38, 9)))", Decimal("-0.625")),
