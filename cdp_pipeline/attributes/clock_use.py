@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from sqlglot import exp
 
-from cdp_pipeline.attributes.graph import BASE, Graph, Node
+from cdp_pipeline.attributes.graph import BASE, Graph, Node, graph_of
 from cdp_pipeline.attributes.language import read_expression
 from cdp_pipeline.config.attribute import Attribute
 from cdp_pipeline.config.model import Entity
@@ -57,6 +57,12 @@ def clock_uses(entity: Entity, graph: Graph) -> dict[Node, ClockUse]:
                 use |= found[read]
         found[node] = use
     return found
+
+
+def worked_out_daily(entity: Entity) -> set[str]:
+    """The attributes that are worked out again once a day: what they say is as of a moment of the day, not of a run."""
+    uses = clock_uses(entity, graph_of(entity))
+    return {node.id for node, use in uses.items() if node.kind == "attribute" and use.otherwise}
 
 
 def is_steady(boundary: exp.Expr) -> bool:

@@ -9,13 +9,14 @@ ready-made attributes over the events' own columns is asked for, there is no tem
 """
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlglot import exp
 
 from cdp_pipeline.attributes.attempts import Columns
 from cdp_pipeline.attributes.calculation import Calculation, calculation_of, finished
 from cdp_pipeline.attributes.definition_errors import WrongDefinition
+from cdp_pipeline.attributes.forgiving import forgiving
 from cdp_pipeline.attributes.graph import BASE, Graph, Node
 from cdp_pipeline.attributes.language import at_no_time, read_expression
 from cdp_pipeline.attributes.lists import as_list
@@ -107,7 +108,7 @@ class Program:
             calculation = self._by_id[table.attribute.id]
             alias = f"j_{table.attribute.id}"
             same = exp.column("entity_id", table=alias).eq(exp.column("entity_id", table="r"))
-            query = query.select(exp.alias_(calculation.tree.copy(), calculation.id, quoted=True))
+            query = query.select(*_columns(calculation))
             query = query.join(exp.alias_(exp.to_table(table.name), alias, table=True), on=same, join_type="left")
         for calculation in self._later:
             query = exp.select("r.*", *_columns(calculation)).from_(query.subquery("r"))
@@ -117,7 +118,8 @@ class Program:
         gathered = as_list(self._value_type(table)) if table.is_list else exp.func("cdp_first", *_ROW)
         rows = exp.Subquery(this=self._rows_of(table))
         query = SQL["values_of_attribute"].bind({}, rows=rows, gathered=gathered).tree
-        return Made(table.name, query, Node("attribute", table.attribute.id), single=not table.is_list)
+        is_single = not table.is_list and table.attribute.on_error == "fail"
+        return Made(table.name, query, Node("attribute", table.attribute.id), single=is_single)
 
     def _rows_of(self, table: _Table) -> exp.Expr:
         """Each entity's rows: entity_id, value, place."""
@@ -158,11 +160,19 @@ class Program:
                     f"The query gives {len(query.columns)} columns, {', '.join(query.columns)}.",
                     "An attribute is one value: give one column, or put several together by jsonb_build_object.",
                 )
+            query = forgiving(query) if attribute.on_error == "null" else query
         table = _Table(attribute, query)
         self._tables.append(table)
         type_ = exp.DataType.build("jsonb") if table.is_list else self._value_type(table)
-        value = exp.column("value", table=f"j_{attribute.id}")
-        return finished(attribute, value, type_, Columns(forgiving=False))
+        value: exp.Expr = exp.column("value", table=f"j_{attribute.id}")
+        if attribute.on_error == "fail" or table.is_list:
+            return finished(attribute, value, type_, Columns(forgiving=attribute.on_error == "null"))
+        several = exp.column("is_several", table=f"j_{attribute.id}")
+        value = exp.Case().when(exp.Not(this=several.copy()), value)
+        calculation = finished(attribute, value, type_, Columns(forgiving=True))
+        once = exp.cast(exp.Case().when(several, exp.Literal.number(1)).else_(exp.Literal.number(0)), "bigint")
+        errors = once if calculation.errors is None else exp.Add(this=once, expression=calculation.errors)
+        return replace(calculation, errors=errors)
 
     def _read_derived(self, attribute: Attribute) -> Calculation:
         """An expression over other attributes, those that the project file has; `r` holds them."""

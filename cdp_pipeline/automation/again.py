@@ -57,9 +57,8 @@ def build_again_jobs(project: Project) -> list[dg.JobDefinition]:
 
 def is_dry_run(job: str, config: Any) -> bool:
     """Whether a run of these jobs is only tried."""
-    return job in (*_WORK, REFRESH_CONTEXT) and bool(
-        config.get("ops", {}).get(f"do_{job}", {}).get("config", {}).get("dry_run")
-    )
+    of_op = config.get("ops", {}).get(f"do_{job}", {}).get("config", {})
+    return job in (*_WORK, REFRESH_CONTEXT) and bool(of_op.get("dry_run"))
 
 
 def _build(project: Project, name: str) -> dg.JobDefinition:

@@ -9,7 +9,9 @@ group (122,880 rows). So such a result is kept in a temporary table of its own, 
 statements add to the same table too. A test shows the fault, so that we notice when it is mended.
 """
 
+import itertools
 import os
+import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -72,7 +74,9 @@ class DuckDBConnection(Connection):
         self._connection.execute(f"SET temp_directory = {_quoted(path.with_name(path.name + '.tmp'))}")
         for setting in _SETTINGS:
             self._connection.execute(setting)
-        self._functions = dict(_FUNCTIONS)
+        self._functions: dict[str, str] = {}
+        self._made_since_begin: set[str] = set()
+        self._numbers = itertools.count(1)
         self._seconds: float | None = None
         # One core is left to Python, which reads the files: on two cores a second thread made all of it slower.
         self._connection.execute(f"SET threads = {max(1, (os.cpu_count() or 2) - 1)}")
@@ -81,11 +85,22 @@ class DuckDBConnection(Connection):
     @override
     def prepare(self, statement: Statement) -> str:
         text = super().prepare(statement)
-        for name in [name for name in self._functions if name in text.lower()]:
-            # By a cursor, whose transactions are its own: what another one makes is gone when that is rolled back.
-            with self._connection.cursor() as cursor:
-                cursor.create_function(name, self._functions.pop(name))
+        for name in _FUNCTIONS:
+            if f"{name}(" in text.lower():
+                text = re.sub(rf"{name}\(", f"{self._made(name)}(", text, flags=re.IGNORECASE)
         return text
+
+    def _made(self, name: str) -> str:
+        """What a function of ours is called in this session; it is made there when it is first asked for.
+
+        One that was made within a transaction is gone when that is rolled back, and DuckDB's client then refuses to
+        make another one of the same name.
+        """
+        if name not in self._functions:
+            self._functions[name] = f"{name}_{next(self._numbers)}"
+            self._connection.create_function(self._functions[name], _FUNCTIONS[name])
+            self._made_since_begin.add(name)
+        return self._functions[name]
 
     @override
     def run_text(self, text: str, values: Mapping[str, Any], name: str) -> int:
@@ -181,6 +196,7 @@ class DuckDBConnection(Connection):
 
     @override
     def begin(self) -> None:
+        self._made_since_begin.clear()
         self._connection.execute("BEGIN TRANSACTION")
 
     @override
@@ -193,6 +209,8 @@ class DuckDBConnection(Connection):
     @override
     def roll_back(self) -> None:
         self._connection.execute("ROLLBACK")
+        for name in self._made_since_begin:
+            self._functions.pop(name, None)
 
     @override
     def close(self) -> None:

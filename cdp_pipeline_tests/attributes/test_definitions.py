@@ -188,3 +188,26 @@ def test_a_query_that_gives_several_rows_is_an_error_that_names_it(tmp_path: Pat
         world.calculate(several)
     world.calculate(entity_with([attribute("types", "custom", "select type from base", multiple=True)]))
     assert world.profiles("types") == {1: '["order","order"]'}
+
+
+def test_what_fails_in_a_query_is_null_where_the_definition_says_so_and_counted_where_rows_are_many(
+    tmp_path: Path,
+) -> None:
+    events = [Event(1, 1, {"n": "2"}), Event(2, 1, {"n": "two"}), Event(3, 2, {"n": "3"})]
+    world = World(tmp_path, events)
+    total = "select sum((payload->>'n')::numeric(38,9)) from base"
+    with pytest.raises(WarehouseError, match="customer attribute total"):
+        world.calculate(entity_with([attribute("total", "custom", total)]))
+    facts = world.calculate(
+        entity_with(
+            [
+                attribute("total", "custom", total, on_error="null"),
+                attribute("numbers", "custom", "select payload->>'n' from base", on_error="null"),
+                attribute("ratio", "derived", "10 / (total - 2)::double precision", on_error="null"),
+                attribute("seen", "expression", "count(*)"),
+            ]
+        )
+    )
+    assert world.profiles("total", "numbers", "ratio", "seen") == {1: (2, None, None, 2), 2: (3, "3", 10.0, 1)}
+    assert facts.metrics["errors in numbers"] == 1
+    assert facts.metrics["errors in ratio"] == 1
