@@ -13,11 +13,12 @@ from sqlglot import exp
 from cdp_pipeline.attributes.families import EXACT, family_of, name_of
 from cdp_pipeline.attributes.plan import ELEMENT
 from cdp_pipeline.attributes.reading import Reading, Scope, filter_conditions, readable
-from cdp_pipeline.attributes.rows_of_value import split_set_returning
 from cdp_pipeline.config.model import Attribute
 from cdp_pipeline.errors import SqlError
 from cdp_pipeline.sql.expressions import bind_known, parse_expression
+from cdp_pipeline.sql.set_returning import split
 
+_OF_JSON = ("cdp_elements", "cdp_element_texts", "cdp_keys")
 T = TypeVar("T")
 
 
@@ -42,7 +43,8 @@ class _Values:
 
     def bind(self, text: str) -> exp.Expr:
         """An outer expression over one of these rows, as a tree over `f`."""
-        return bind_known(parse_expression(text), {ELEMENT: self.tree})
+        types = {ELEMENT: self.scope.rows.type_of(self.tree).sql("postgres")}
+        return bind_known(parse_expression(text, types=types), {ELEMENT: self.tree})
 
 
 def reading_of(attribute: Attribute, events: Scope, attempt: Attempt) -> Reading | None:
@@ -72,18 +74,21 @@ def reading_of(attribute: Attribute, events: Scope, attempt: Attempt) -> Reading
 
 
 def _values(text: str, events: Scope) -> _Values:
-    parsed = parse_expression(text, set_returning=True)
-    split = split_set_returning(parsed)
-    if split is None:
+    parsed = events.rows.parse(text, set_returning=True)
+    found = split(parsed)
+    if found is None:
         return _Values(events, events.rows.bind(parsed))
-    array = events.rows.bind(split[0])
-    _check_json(array.expressions[0], events)
+    array = events.rows.bind(found[0])
+    _check_json(array, events)
     elements = events.rows.elements(events.column(array, events.rows.type_of(array)))
-    return _Values(replace(events, rows=elements, conditions=()), elements.bind(split[1]))
+    return _Values(replace(events, rows=elements, conditions=()), elements.bind(found[1]))
 
 
-def _check_json(source: exp.Expr, events: Scope) -> None:
+def _check_json(array: exp.Expr, events: Scope) -> None:
     """An engine may read JSON in a text, which PostgreSQL does not."""
+    if not isinstance(array, exp.Anonymous) or array.name.lower() not in _OF_JSON:
+        return
+    source = array.expressions[0]
     type_ = events.rows.type_of(source)
     if family_of(type_) != "jsonb":
         raise SqlError(
@@ -105,7 +110,7 @@ def _weights(attribute: Attribute, events: Scope, values: _Values | None, attemp
 
 
 def _event_weight(text: str, events: Scope, *, of_elements: bool) -> exp.Expr:
-    weight = _weight(text, events.rows.bind(parse_expression(text)), events)
+    weight = _weight(text, events.rows.bind(events.rows.parse(text)), events)
     return exp.column(events.column(weight, EXACT).name, table="f") if of_elements else weight
 
 

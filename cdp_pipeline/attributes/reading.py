@@ -15,7 +15,7 @@ from cdp_pipeline.attributes.families import EXACT, family_of, is_number, name_o
 from cdp_pipeline.attributes.plan import Rows
 from cdp_pipeline.config.model import Attribute
 from cdp_pipeline.errors import SqlError
-from cdp_pipeline.sql.expressions import is_path, parse_expression
+from cdp_pipeline.sql.expressions import is_path
 from cdp_pipeline.sql.forms import rewrite_up
 
 _ONLY_IN_AGGREGATES = (exp.AggFunc, exp.Distinct, exp.Star, exp.Order, exp.Ordered, exp.Filter, exp.Where)
@@ -55,7 +55,7 @@ def conditions_of(attribute: Attribute, rows: Rows) -> list[exp.Expr]:
     conditions: list[exp.Expr] = [exp.and_(*names)] if names else []
     if attribute.filter is None:
         return conditions
-    return [*conditions, *filter_conditions(rows.bind(parse_expression(attribute.filter)), rows)]
+    return [*conditions, *filter_conditions(rows.bind(rows.parse(attribute.filter)), rows)]
 
 
 def filter_conditions(tree: exp.Expr, rows: Rows) -> list[exp.Expr]:

@@ -118,21 +118,10 @@ _DUCKDB_SUM = (
     "CAST('the sum is too large for numeric(38,9)' || left(CAST(count(:a) AS VARCHAR), 0) AS DECIMAL(38, 9)) END"
 )
 _DUCKDB_LIST = "list_sort(list(DISTINCT :a) FILTER (WHERE :a IS NOT NULL))"
-# The keys of a jsonb are unique, and the shortest come first.
-_DUCKDB_KEYS = (
-    "list_transform(list_sort(list_transform(list_distinct(json_keys(:a)), "
-    "lambda cdp_key: struct_pack(s := strlen(cdp_key), k := cdp_key))), lambda cdp_pair: cdp_pair.k)"
-)
 _DUCKDB_JSON_DOUBLE = (
     "CASE WHEN isfinite({0}) OR {0} IS NULL THEN to_json({0}) WHEN isnan({0}) THEN CAST('\"NaN\"' AS JSON) "
     "WHEN {0} > 0 THEN CAST('\"Infinity\"' AS JSON) ELSE CAST('\"-Infinity\"' AS JSON) END"
 )
-
-
-def _duckdb_parts(kind: str, parts: str) -> Form:
-    """What a JSON value of that kind holds; of another kind there is nothing to extract from a text that is no JSON."""
-    wrong = parts.replace(":a", f"CAST('no {kind.lower()}: ' || :a AS JSON)")
-    return template(f"CASE json_type(:a) WHEN '{kind}' THEN {parts} WHEN 'NULL' THEN NULL ELSE {wrong} END", "duckdb")
 
 
 FORMS: dict[str, Form] = {
@@ -170,7 +159,7 @@ FORMS: dict[str, Form] = {
     "cdp_like": template("(:a LIKE :b ESCAPE '\\')", "duckdb"),
     "cdp_ilike": template("(:a ILIKE :b ESCAPE '\\')", "duckdb"),
     "cdp_digits": template("regexp_replace(:a, '[^0-9]', '', 'g')", "duckdb"),
-    "cdp_matches": template("regexp_matches(:a, :b)", "duckdb"),
+    "cdp_matches": template("regexp_matches(:a, :b, 's')", "duckdb"),
     "cdp_first": _duckdb_by_keys("arg_min"),
     "cdp_last": _duckdb_by_keys("arg_max"),
     "cdp_weight": template(
@@ -178,9 +167,6 @@ FORMS: dict[str, Form] = {
         "ELSE CAST('a weight is negative: ' || :a AS DECIMAL(38, 9)) END",
         "duckdb",
     ),
-    "cdp_elements": _duckdb_parts("ARRAY", "json_extract(:a, '$[*]')"),
-    "cdp_element_texts": _duckdb_parts("ARRAY", "json_extract_string(:a, '$[*]')"),
-    "cdp_keys": _duckdb_parts("OBJECT", _DUCKDB_KEYS),
     "cdp_ordered": template(
         "list_transform(list_sort(list(struct_pack(k := :b, v := :a))), lambda cdp_pair: cdp_pair.v)", "duckdb"
     ),

@@ -117,11 +117,6 @@ def _by_keys(*, descending: bool) -> Form:
     return fill
 
 
-def _parts(function: str) -> Form:
-    """What a JSON value holds, as an array; the function itself refuses a value of another kind."""
-    return template(f"CASE WHEN jsonb_typeof(:a) <> 'null' THEN ARRAY(SELECT {function}(:a)) END", "postgres")
-
-
 # The sum in whole billionths, twice, plus or minus the count: integer division then rounds half away from zero.
 _AVERAGE = (
     "CAST(div(sum(:a) * 2000000000 + CASE WHEN sum(:a) < 0 THEN -count(:a) ELSE count(:a) END, "
@@ -168,9 +163,6 @@ FORMS: dict[str, Form] = {
         "ELSE CAST('a weight is negative: ' || :a AS NUMERIC) END",
         "postgres",
     ),
-    "cdp_elements": _parts("jsonb_array_elements"),
-    "cdp_element_texts": _parts("jsonb_array_elements_text"),
-    "cdp_keys": _parts("jsonb_object_keys"),
     "cdp_ordered": template("array_agg(:a ORDER BY :b, :a)", "postgres"),
     "cdp_any": template("(array_agg(:a ORDER BY :a) FILTER (WHERE NOT :a IS NULL))[1]", "postgres"),
     "cdp_average": template(_AVERAGE, "postgres"),

@@ -6,7 +6,7 @@ shared. Every session's time zone is UTC.
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import date
 from enum import Enum
 from functools import lru_cache
@@ -138,6 +138,14 @@ class Connection(ABC):
             ended, self._rehearsal = self._rehearsal is Rehearsal.ENDED, None
             if not ended:
                 self.roll_back()
+
+    @abstractmethod
+    def bounded(self, seconds: float) -> AbstractContextManager[None]:
+        """Within the block each statement is stopped that takes longer than so many seconds.
+
+        Raises:
+            StatementStopped: one did; a transaction in which it ran can only be rolled back.
+        """
 
     @abstractmethod
     def close(self) -> None:

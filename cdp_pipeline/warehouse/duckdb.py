@@ -10,7 +10,9 @@ statements add to the same table too. A test shows the fault, so that we notice 
 """
 
 import os
-from collections.abc import Iterable, Mapping
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 from typing import Any, ClassVar
@@ -19,7 +21,9 @@ import pyarrow as pa
 from typing_extensions import override
 
 import duckdb
-from cdp_pipeline.errors import WarehouseBusy, WarehouseError
+from cdp_pipeline.errors import StatementStopped, WarehouseBusy, WarehouseError
+from cdp_pipeline.sql.json_values import canonical, contains
+from cdp_pipeline.sql.statements import Statement
 from cdp_pipeline.tables import Table
 from cdp_pipeline.warehouse.base import Connection, Row
 
@@ -31,6 +35,8 @@ _SETTINGS = (
 )
 
 
+# Made when a statement first calls them, for DuckDB then imports pandas, which takes long.
+_FUNCTIONS: dict[str, Callable[..., Any]] = {"cdp_json_canonical": canonical, "cdp_json_within": contains}
 CATALOG = "cdp_warehouse"
 MEMORY_LIMIT = "4GB"  # more than that goes to temporary files beside the warehouse
 
@@ -66,9 +72,18 @@ class DuckDBConnection(Connection):
         self._connection.execute(f"SET temp_directory = {_quoted(path.with_name(path.name + '.tmp'))}")
         for setting in _SETTINGS:
             self._connection.execute(setting)
+        self._functions = dict(_FUNCTIONS)
+        self._seconds: float | None = None
         # One core is left to Python, which reads the files: on two cores a second thread made all of it slower.
         self._connection.execute(f"SET threads = {max(1, (os.cpu_count() or 2) - 1)}")
         self._connection.execute(f"SET memory_limit = '{memory_limit}'")
+
+    @override
+    def prepare(self, statement: Statement) -> str:
+        text = super().prepare(statement)
+        for name in [name for name in self._functions if name in text.lower()]:
+            self._connection.create_function(name, self._functions.pop(name))
+        return text
 
     @override
     def run_text(self, text: str, values: Mapping[str, Any], name: str) -> int:
@@ -88,9 +103,35 @@ class DuckDBConnection(Connection):
 
     def _execute(self, text: str, values: Mapping[str, Any], name: str) -> duckdb.DuckDBPyConnection:
         try:
-            return self._connection.execute(text, values or None)
+            with self._timer():
+                return self._connection.execute(text, values or None)
+        except duckdb.InterruptException as error:
+            if self._seconds is None:
+                raise
+            raise StatementStopped(name, self._seconds, statement=text) from error
         except duckdb.Error as error:
             raise WarehouseError(f"{name}: {error}", statement=text) from error
+
+    @contextmanager
+    def _timer(self) -> Iterator[None]:
+        if self._seconds is None:
+            yield
+            return
+        timer = threading.Timer(self._seconds, self._connection.interrupt)
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+
+    @override
+    @contextmanager
+    def bounded(self, seconds: float) -> Iterator[None]:
+        outer, self._seconds = self._seconds, seconds
+        try:
+            yield
+        finally:
+            self._seconds = outer
 
     @override
     def load(self, name: str, rows: pa.Table) -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from cdp_pipeline.errors import WarehouseError
 from cdp_pipeline.sql.forms import FORMS
+from cdp_pipeline.sql.postgres_forms import FORMS as POSTGRES_FORMS
 from cdp_pipeline.sql.statements import statement
 from cdp_pipeline.warehouse.base import Connection
 from cdp_pipeline_tests.engines import Engine
@@ -85,8 +86,7 @@ VALUES: list[tuple[str, Any]] = [
     ("""cdp_elements(cast('["a", [1, {"b": 2}], null]' as jsonb))""", ('"a"', '[1,{"b":2}]', "null")),
     ("""cdp_element_texts(cast('["a", [1, {"b": 2}], null]' as jsonb))""", ("a", '[1,{"b":2}]', None)),
     ("""cdp_keys(cast('{"b": 1, "aa": 2, "ä": 3, "a": 4, "b": 5}' as jsonb))""", ("a", "b", "aa", "ä")),
-    *((f"{form}(cast({nothing} as jsonb))", None) for nothing in ("null", "'null'")
-      for form in ("cdp_elements", "cdp_element_texts", "cdp_keys")),
+    *((f"{form}(cast('null' as jsonb))", ()) for form in ("cdp_elements", "cdp_element_texts", "cdp_keys")),
     ("cdp_like('a%b', 'a\\%_')", True),
     ("cdp_like('axb', 'a\\%_')", False),
     ("cdp_ilike('ÄPFEL', 'äpf%')", True),
@@ -248,4 +248,4 @@ def test_texts_are_compared_byte_by_byte_and_an_average_is_rounded_half_away(war
 def test_every_form_of_ours_is_there_on_every_engine() -> None:
     assert FORMS["duckdb"].keys() - {"cdp_try"} == FORMS["postgres"].keys()
     tried = " ".join(text for text, _ in (*VALUES, *AGGREGATES)) + "cdp_try_time"
-    assert {form for form in FORMS["postgres"] if form not in tried} == {"cdp_path_kinds"}  # as cdp_path_kind
+    assert {form for form in POSTGRES_FORMS if form not in tried} == {"cdp_path_kinds"}  # as cdp_path_kind

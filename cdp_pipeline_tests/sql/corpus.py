@@ -1,0 +1,84 @@
+"""What the corpus runs on, and when two values are equal.
+
+Numbers are equal when they differ by less than a billionth, or in the thirteenth digit: what a query calculates is
+numeric(38,9), where PostgreSQL itself may keep more digits, and double precision depends on the order of adding. JSON is
+equal when it holds the same.
+"""
+
+import json
+import math
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from cdp_pipeline.sql.statements import Statement, statement
+from cdp_pipeline.warehouse.base import Connection
+
+AS_OF = "2026-01-20 12:00:00+00"
+COLUMNS = {
+    "id": "text", "type": "text", "event_time": "timestamptz", "payload": "jsonb", "n": "bigint", "x": "numeric(38,9)",
+    "d": "double precision", "s": "text", "at": "timestamp", "day": "date", "flag": "boolean",
+}  # fmt: skip
+# entity, id, type, event_time, payload, n, x, d, s, at, day, flag
+ROWS: list[tuple[int, tuple[str | None, ...]]] = [
+    (1, ("e1", "view", "2026-01-03 10:00:00.25+00",
+         '{"name": "Eva", "n": 1, "user": {"email": "A@B.cz", "tags": ["a", "b"]}, "items": [{"sku": "x", "p": 2}]}',
+         "7", "1.5", "0.1", "abc", "2026-01-03 10:00:00", "2026-01-03", "true")),
+    (1, ("e2", "buy", "2026-01-31 23:30:00+00", '{"name": null, "n": 2.5, "items": [], "user": {"tags": []}}',
+         "-7", "-2.345", "-2.5", "a,b", "2026-07-31 23:30:00", "2026-01-31", "false")),
+    (1, ("e3", "buy", "2026-01-31 23:30:00+00",
+         '{"bb": 1, "a": [true, null, "é"], "items": [{"sku": "y", "p": 1}, {"sku": "x", "p": 3}]}',
+         "0", "0.000000001", "3.5", "", "2024-02-29 00:00:00", "2024-02-29", None)),
+    (2, ("e4", "view", "2026-02-01 00:00:00+00", "{}", "3", "1000.005", "2.5", "  ab ", "2026-12-31 01:02:03",
+         "2027-01-01", "true")),
+    (2, ("e5", None, "2025-12-29 06:15:00+00", '{"user": null, "items": null}', None, None, None, None, None, None, None)),
+    (2, ("e6", "Ärger", "2026-01-10 00:00:00+00", '{"name": "a\\nb", "user": "x"}', "42", "-0.5", "1e10", "a\nb100%",
+         "2026-03-29 02:30:00", "2026-03-29", "false")),
+]  # fmt: skip
+NOBODY = 3
+
+
+def fill(connection: Connection) -> None:
+    """Make the temporary tables `corpus_rows`, with the rows of all entities, and `corpus_entities`."""
+    names = ["entity_id", *COLUMNS]
+    casts = ", ".join(
+        f"cast(v.{name} as {kind}) as {name}" for name, kind in {"entity_id": "bigint", **COLUMNS}.items()
+    )
+    values = ", ".join(f"({entity}, {', '.join(map(literal, row))})" for entity, row in ROWS)
+    text = f"create temporary table corpus_rows as select {casts} from (values {values}) as v ({', '.join(names)})"
+    connection.run(statement("corpus_rows", text))
+    connection.run(
+        statement("corpus_entities", "create temporary table corpus_entities as "
+                  "select v.entity_id from (values (1), (2), (3)) as v (entity_id)")
+    )  # fmt: skip
+
+
+def literal(value: str | None) -> str:
+    return "null" if value is None else "'" + value.replace("'", "''") + "'"
+
+
+def rows_of(entity: int) -> Statement:
+    """Make `base` hold the rows of one entity, for PostgreSQL's own reading of a query."""
+    columns = ", ".join(f"r.{name}" for name in COLUMNS)
+    text = f"create temporary table base as select {columns} from corpus_rows as r where r.entity_id = {entity}"
+    return statement("corpus_base", text)
+
+
+def same(left: Any, right: Any) -> bool:
+    """Whether two values are equal, as the module says."""
+    if isinstance(left, bool) or isinstance(right, bool) or left is None or right is None:
+        return left is right
+    if isinstance(left, int | float | Decimal) and isinstance(right, int | float | Decimal):
+        return math.isclose(left, right, rel_tol=1e-12, abs_tol=1e-9)
+    if isinstance(left, list | tuple) and isinstance(right, list | tuple):
+        return len(left) == len(right) and all(map(same, left, right))
+    if isinstance(left, dict) and isinstance(right, dict):
+        return left.keys() == right.keys() and all(same(left[key], right[key]) for key in left)
+    if isinstance(left, datetime) and isinstance(right, datetime):
+        return left == right
+    return type(left) is type(right) and bool(left == right)
+
+
+def read(value: Any, *, is_json: bool) -> Any:
+    """Read a value as it is compared."""
+    return json.loads(value) if is_json and isinstance(value, str) else value
