@@ -102,7 +102,7 @@ def _main(rows: Rows) -> exp.Select:
 
 def _tally(rows: Rows, part: Part) -> exp.Expr:
     assert part.tally is not None
-    # A weight that could not be worked out, and was taken as NULL, is that of a row that weighs nothing special.
+    # A weight that could not be worked out was taken as NULL, and NULL weighs 1.
     weigh = part.tally.weight and exp.func("coalesce", part.tally.weight, exp.Literal.number(1))
     weight = exp.Count(this=exp.Star()) if weigh is None else exp.func("cdp_sum", exp.cast(weigh, EXACT))
     table = exp.to_table(rows.name)
