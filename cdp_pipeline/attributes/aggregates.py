@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 
 from sqlglot import exp
 
-from cdp_pipeline.attributes.language import read_aggregate
 from cdp_pipeline.attributes.reading import Reading, Scope, filter_conditions, readable
 from cdp_pipeline.errors import SqlError
-from cdp_pipeline.sql.expressions import has_aggregate
+from cdp_pipeline.sql.aggregates import aggregate_form
+from cdp_pipeline.sql.functions import CALLED_AGGREGATES
 
 _NAMES: dict[type[exp.Expr], str] = {
     exp.Count: "count",
@@ -26,6 +26,8 @@ _NAMES: dict[type[exp.Expr], str] = {
     exp.GroupConcat: "string_agg",
 }
 
+_AROUND_ARGUMENTS = (exp.Order, exp.Ordered, exp.Distinct)
+
 
 def aggregate_expression(text: str, scope: Scope) -> exp.Expr:
     """Reads an aggregate expression and gives a tree over the entity's aggregates.
@@ -37,8 +39,8 @@ def aggregate_expression(text: str, scope: Scope) -> exp.Expr:
     Raises:
         SqlError: it has no aggregate, reads an event outside one, or an aggregate cannot take what it is given.
     """
-    tree = scope.rows.bind(read_aggregate(text))
-    if not has_aggregate(tree):
+    tree = scope.rows.bind(scope.rows.parse(text, aggregates=True))
+    if not any(_is_aggregate(node) and not isinstance(node, exp.Filter) for node in tree.walk()):
         raise SqlError(
             f"`{text}` has no aggregate, and an attribute of type expression makes one value of many events.",
             "Write one, such as sum((payload->>'total')::numeric(38,9)), or choose another type, such as last.",
@@ -53,7 +55,7 @@ class _Around:
     scope: Scope
 
     def rewrite(self, node: exp.Expr) -> exp.Expr:
-        if isinstance(node, (exp.AggFunc, exp.Filter)):
+        if _is_aggregate(node):
             return self._result(node)
         if isinstance(node, exp.Column):
             raise SqlError(
@@ -70,6 +72,8 @@ class _Around:
             aggregate = node.this
             scope = scope.where(filter_conditions(node.expression.this.copy(), scope.rows))
         name = _NAMES.get(type(aggregate))
+        if isinstance(aggregate, (exp.WithinGroup, exp.Anonymous)):
+            return _gathered(aggregate, scope)
         if name is None or (aggregate.args.get("expressions")):
             raise SqlError(
                 f"`{readable(node)}` is not an aggregate of one value.", f"Use {', '.join(_NAMES.values())}."
@@ -146,6 +150,31 @@ class _Aggregate:
                 f"`{readable(self.node)}` joins distinct texts.", "They can be ordered by the text itself only."
             )
         return [exp.Ordered(this=value.copy(), desc=order[0].args.get("desc"))]
+
+
+def _is_aggregate(node: exp.Expr) -> bool:
+    called = isinstance(node, exp.Anonymous) and node.name.lower() in CALLED_AGGREGATES
+    return called or isinstance(node, (exp.AggFunc, exp.Filter, exp.WithinGroup))
+
+
+def _gathered(node: exp.Expr, scope: Scope) -> exp.Expr:
+    """The result of an aggregate that stays as it is, but for its arguments, and counts the rows of the scope."""
+    tree = aggregate_form(_with_columns(node.copy(), scope))
+    counted = scope.counted()
+    return scope.rows.aggregate(tree if counted is None else exp.Filter(this=tree, expression=exp.Where(this=counted)))
+
+
+def _with_columns(node: exp.Expr, scope: Scope) -> exp.Expr:
+    """An aggregate with a column in the place of each of its arguments; literals stay."""
+    for child in list(node.iter_expressions()):
+        if isinstance(child, _AROUND_ARGUMENTS) or _is_aggregate(child):
+            _with_columns(child, scope)
+        elif not isinstance(child, exp.Literal):
+            reading = Reading(scope, child.copy(), readable(child))
+            column = reading.as_it_is()
+            column.type = reading.type
+            child.replace(column)
+    return node
 
 
 def _ascending(column: exp.Column) -> exp.Expr:

@@ -119,7 +119,7 @@ def _in_tree(tree: exp.Expr) -> ClockUse:
             continue
         for side in others:
             if mentions_clock(side):
-                boundaries.append(read_expression(side.sql("postgres")))
+                boundaries.append(read_expression(side.sql("postgres"), {}))
                 side.replace(exp.null())
     return ClockUse(tuple(boundaries), mentions_clock(tree))
 

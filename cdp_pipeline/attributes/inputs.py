@@ -19,6 +19,7 @@ from cdp_pipeline.errors import SqlError
 from cdp_pipeline.sql.expressions import bind_known
 from cdp_pipeline.sql.set_returning import split
 
+_OF_JSON = ("cdp_elements", "cdp_element_texts", "cdp_keys")
 T = TypeVar("T")
 
 
@@ -43,7 +44,8 @@ class _Values:
 
     def bind(self, text: str) -> exp.Expr:
         """An outer expression over one of these rows, as a tree over `f`."""
-        return bind_known(read_expression(text), {ELEMENT: self.tree})
+        types = {ELEMENT: self.scope.rows.type_of(self.tree)}
+        return bind_known(read_expression(text, types), {ELEMENT: self.tree})
 
 
 def reading_of(attribute: Attribute, events: Scope, attempt: Attempt) -> Reading | None:
@@ -73,19 +75,21 @@ def reading_of(attribute: Attribute, events: Scope, attempt: Attempt) -> Reading
 
 
 def _values(text: str, events: Scope) -> _Values:
-    parsed = read_expression(text, set_returning=True)
-    parts = split(parsed)
-    if parts is None:
+    parsed = events.rows.parse(text, set_returning=True)
+    found = split(parsed)
+    if found is None:
         return _Values(events, events.rows.bind(parsed))
-    array = events.rows.bind(parts[0])
-    if isinstance(array, exp.Anonymous):
-        _check_json(array.expressions[0], events)
+    array = events.rows.bind(found[0])
+    _check_json(array, events)
     elements = events.rows.elements(events.column(array, events.rows.type_of(array)))
-    return _Values(replace(events, rows=elements, conditions=()), elements.bind(parts[1]))
+    return _Values(replace(events, rows=elements, conditions=()), elements.bind(found[1]))
 
 
-def _check_json(source: exp.Expr, events: Scope) -> None:
+def _check_json(array: exp.Expr, events: Scope) -> None:
     """An engine may read JSON in a text, which PostgreSQL does not."""
+    if not isinstance(array, exp.Anonymous) or array.name.lower() not in _OF_JSON:
+        return
+    source = array.expressions[0]
     type_ = events.rows.type_of(source)
     if family_of(type_) != "jsonb":
         raise SqlError(
@@ -107,7 +111,7 @@ def _weights(attribute: Attribute, events: Scope, values: _Values | None, attemp
 
 
 def _event_weight(text: str, events: Scope, *, of_elements: bool) -> exp.Expr:
-    weight = _weight(text, events.rows.bind(read_expression(text)), events)
+    weight = _weight(text, events.rows.bind(events.rows.parse(text)), events)
     return exp.column(events.column(weight, EXACT).name, table="f") if of_elements else weight
 
 

@@ -1,8 +1,7 @@
-"""The language of a kind's definitions: what each of them may hold. A text is read once in a process."""
+"""The language of a kind's definitions: what each of them may hold."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from functools import lru_cache
 
 from sqlglot import exp
 
@@ -11,26 +10,32 @@ from cdp_pipeline.sql.context import bind_context, context_keys
 from cdp_pipeline.sql.expressions import parse_expression
 from cdp_pipeline.sql.queries import Query, parse_over_rows, parse_query
 
-_KEPT = 2000
 _NO_TIME = datetime(2000, 1, 1, tzinfo=UTC)
 
 
-def read_expression(text: str, *, set_returning: bool = False) -> exp.Expr:
-    """An expression over one row, which may read the clock and context values; a copy.
+def read_expression(
+    text: str, columns: Mapping[str, exp.DataType], *, aggregates: bool = False, set_returning: bool = False
+) -> exp.Expr:
+    """An expression, which may read the clock and context values.
+
+    Args:
+        text: PostgreSQL SQL.
+        columns: what it may read, with the types, which say what its operators mean; that it reads nothing else is
+            told when it is bound.
+        aggregates: whether it makes one value of many rows.
+        set_returning: whether it may give several rows for one.
 
     Raises:
         SqlError: it is not allowed.
     """
-    return _expression(text, False, set_returning).copy()
-
-
-def read_aggregate(text: str) -> exp.Expr:
-    """An expression that may hold aggregates; a copy.
-
-    Raises:
-        SqlError: it is not allowed.
-    """
-    return _expression(text, True, False).copy()
+    return parse_expression(
+        text,
+        aggregates=aggregates,
+        set_returning=set_returning,
+        clock=True,
+        context=True,
+        types={name: type_.sql("postgres") for name, type_ in columns.items()},
+    )
 
 
 def read_query(text: str, tables: Mapping[str, Mapping[str, exp.DataType]]) -> Query:
@@ -43,11 +48,6 @@ def read_query(text: str, tables: Mapping[str, Mapping[str, exp.DataType]]) -> Q
         table: {name: type_.sql("postgres") for name, type_ in columns.items()} for table, columns in tables.items()
     }
     return parse_query(text, named)
-
-
-@lru_cache(maxsize=_KEPT)
-def _expression(text: str, aggregates: bool, set_returning: bool) -> exp.Expr:
-    return parse_expression(text, aggregates=aggregates, set_returning=set_returning, clock=True, context=True)
 
 
 def read_helper(text: str, columns: Mapping[str, exp.DataType]) -> exp.Expr:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from sqlglot import exp
 
-from cdp_pipeline.attributes.language import at_no_time
+from cdp_pipeline.attributes.language import at_no_time, read_expression
 from cdp_pipeline.sql.expressions import bind_known
 from cdp_pipeline.sql.statements import Statement, Statements, from_tree
 from cdp_pipeline.warehouse.base import Connection
@@ -146,6 +146,14 @@ class Rows:
         """All columns of `f`: those that expressions may read and, of elements, those of the rows that hold them."""
         own = self.known | {name: type_ for name, type_ in self._keys.items() if name not in self.known}
         return own if self.parent is None else own | {part.name: part.type for part in self.parent[0].columns}
+
+    def parse(self, text: str, *, aggregates: bool = False, set_returning: bool = False) -> exp.Expr:
+        """A user's expression over these rows, as a tree that is not bound yet.
+
+        Raises:
+            SqlError: it is not allowed.
+        """
+        return read_expression(text, self.known, aggregates=aggregates, set_returning=set_returning)
 
     def bind(self, tree: exp.Expr) -> exp.Expr:
         """A parsed expression over one row, as a tree that reads `f`.

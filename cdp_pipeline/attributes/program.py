@@ -177,8 +177,8 @@ class Program:
     def _read_derived(self, attribute: Attribute) -> Calculation:
         """An expression over other attributes, those that the project file has; `r` holds them."""
         known: dict[str, exp.Expr] = {name: exp.column(name, table="r", quoted=True) for name in self._by_id}
-        tree = bind_known(read_expression(str(attribute.value)), known)
         types = {name: calculation.type for name, calculation in self._by_id.items()}
+        tree = bind_known(read_expression(attribute.value, types), known)
         query = exp.select(exp.alias_(at_no_time(tree), "value")).from_(no_rows(types, "r"))
         (_, type_name), *_ = self._connection.describe(named("derived_type", query))
         natural = exp.DataType.build(type_name, dialect=self._connection.dialect, udt=True)

@@ -188,7 +188,7 @@ class Readable:
         written = (("source_id", definition.sources), ("type", definition.events))
         parts: list[exp.Expr] = [known[name].copy().isin(*values) for name, values in written if values]
         if definition.filter is not None:
-            condition = bind_known(read_expression(definition.filter), known)
+            condition = bind_known(read_expression(definition.filter, self.relations[BASE].columns), known)
             if family_of(self._type(condition)) != "boolean":
                 raise SqlError(f"`{definition.filter}` is no condition: it is neither true nor false.")
             # Only where the names are right, so that a cast is not tried on other events.

@@ -12,7 +12,6 @@ from sqlglot import exp
 
 from cdp_pipeline.attributes.attempts import Columns
 from cdp_pipeline.attributes.families import EXACT, family_of, is_number, name_of
-from cdp_pipeline.attributes.language import read_expression
 from cdp_pipeline.attributes.plan import Rows
 from cdp_pipeline.config.attribute import Attribute
 from cdp_pipeline.errors import SqlError
@@ -56,7 +55,7 @@ def conditions_of(attribute: Attribute, rows: Rows) -> list[exp.Expr]:
     conditions: list[exp.Expr] = [exp.and_(*names)] if names else []
     if attribute.filter is None:
         return conditions
-    return [*conditions, *filter_conditions(rows.bind(read_expression(attribute.filter)), rows)]
+    return [*conditions, *filter_conditions(rows.bind(rows.parse(attribute.filter)), rows)]
 
 
 def filter_conditions(tree: exp.Expr, rows: Rows) -> list[exp.Expr]:

@@ -118,7 +118,6 @@ _DUCKDB_SUM = (
     "CAST('the sum is too large for numeric(38,9)' || left(CAST(count(:a) AS VARCHAR), 0) AS DECIMAL(38, 9)) END"
 )
 _DUCKDB_LIST = "list_sort(list(DISTINCT :a) FILTER (WHERE :a IS NOT NULL))"
-# The keys of a jsonb are unique, and the shortest come first.
 _DUCKDB_JSON_DOUBLE = (
     "CASE WHEN isfinite({0}) OR {0} IS NULL THEN to_json({0}) WHEN isnan({0}) THEN CAST('\"NaN\"' AS JSON) "
     "WHEN {0} > 0 THEN CAST('\"Infinity\"' AS JSON) ELSE CAST('\"-Infinity\"' AS JSON) END"

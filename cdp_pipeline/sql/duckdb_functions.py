@@ -11,13 +11,11 @@ from cdp_pipeline.sql.time_formats import as_strftime
 
 
 def _error(message: str) -> str:
-    """An error when, and only when, a row gets there: of a constant it would be raised for every statement."""
-    return f"CAST('{message}' || left(CAST(:a AS VARCHAR), 0) AS TINYINT)"
+    """An error when, and only when, a row gets there: of a constant it would be raised for every statement.
 
-
-def _elements(extracted: str) -> Form:
-    """What is extracted of an array; what is none is no JSON, and an error, once text is put before it."""
-    return template(_ELEMENTS.format(extracted, extracted.replace(":a", "CAST('no array: ' || :a AS JSON)")), "duckdb")
+    It is a cast that fails, for DuckDB's own error() is volatile, and cannot be tried.
+    """
+    return f"CAST('{message}' || left(CAST(:a AS VARCHAR), 0) AS INTEGER)"
 
 
 def _is_text(node: exp.Expr) -> str:
@@ -59,12 +57,15 @@ _TYPEOF = (
     "CASE json_type(:a) WHEN 'OBJECT' THEN 'object' WHEN 'ARRAY' THEN 'array' WHEN 'VARCHAR' THEN 'string' "
     "WHEN 'BOOLEAN' THEN 'boolean' WHEN 'NULL' THEN 'null' ELSE CASE WHEN NOT :a IS NULL THEN 'number' END END"
 )
-_ELEMENTS = "CASE WHEN :a IS NULL OR json_type(:a) = 'NULL' THEN [] WHEN json_type(:a) = 'ARRAY' THEN {0} ELSE {1} END"
+_ELEMENTS = (
+    "CASE WHEN :a IS NULL OR json_type(:a) = 'NULL' THEN [] WHEN json_type(:a) = 'ARRAY' THEN {0} "
+    f"ELSE CAST([{_error('cannot extract elements of what is no JSON array')}] AS {{1}}[]) END"
+)
 _KEYS = (
     "CASE WHEN :a IS NULL OR json_type(:a) = 'NULL' THEN [] WHEN json_type(:a) = 'OBJECT' THEN "
     "list_transform(list_sort(list_transform(list_distinct(json_keys(:a)), "
     "lambda cdp_k: struct_pack(l := strlen(cdp_k), k := cdp_k))), lambda cdp_p: cdp_p.k) "
-    "ELSE json_keys(CAST('no JSON object: ' || :a AS JSON)) END"
+    f"ELSE CAST([{_error('cannot extract the keys of what is no JSON object')}] AS VARCHAR[]) END"
 )
 _FIELD = "(:a, '$.\"' || replace(replace(:b, '\\', '\\\\'), '\"', '\\\"') || '\"')"
 _HAS = (
@@ -99,8 +100,8 @@ _MODE = (
 _AS_DOUBLE = template("CAST(:a AS DOUBLE)", "duckdb")
 
 FUNCTIONS: dict[str, Form] = {
-    "cdp_elements": _elements("json_extract(:a, '$[*]')"),
-    "cdp_element_texts": _elements("json_extract_string(:a, '$[*]')"),
+    "cdp_elements": template(_ELEMENTS.format("json_extract(:a, '$[*]')", "JSON"), "duckdb"),
+    "cdp_element_texts": template(_ELEMENTS.format("json_extract_string(:a, '$[*]')", "VARCHAR"), "duckdb"),
     "cdp_keys": template(_KEYS, "duckdb"),
     "cdp_field": template("json_extract" + _FIELD, "duckdb"),
     "cdp_field_text": template("json_extract_string" + _FIELD, "duckdb"),

@@ -53,6 +53,11 @@ CASES: list[tuple[str, dict[str, Any], Any, Any]] = [
     ("string_agg(distinct payload->>'t', ', ')", {}, "a, b", None),
     ("string_agg(distinct payload->>'t', ', ' order by payload->>'t' desc)", {}, "b, a", None),
     ("min(payload->>'t') || '/' || max(payload->>'t')", {}, "a/b", None),
+    (f"percentile_cont(0.5) within group (order by {N})", {}, 6.25, 1.0),
+    (f"percentile_disc(0.5) within group (order by {N}) filter (where type = 'order')", {}, Decimal("2.5"), None),
+    ("mode() within group (order by payload->>'t')", {"events": ["order", "view"]}, "b", None),
+    ("jsonb_agg(payload->>'t' order by event_time, id)", {"events": ["order"]}, '["a","b"]', None),
+    (f"stddev_pop({N}::double precision) + count(*)", {"events": ["order"]}, 5.75, None),
 ]
 
 

@@ -93,6 +93,9 @@ CASES: list[tuple[tuple[str, str], dict[str, Any], list[Any]]] = [
     (("last", "name"), {"from": "products", "filter": "price > 1"}, ["pear", None, None]),
     (("most_frequent", "name"), {"from": "products"}, ["fig", None, None]),
     (("least_frequent", "name"), {"from": "products", "weight": "price"}, ["pear", None, None]),
+    (("most_frequent", TAGS), {"from": "products", "weight": "price"}, ["y", None, None]),
+    (("most_frequent", TAGS),
+     {"from": "products", "weight": "price", "outer_weight": "case when value = 'x' then 1.3 end"}, ["x", None, None]),
     (("list", TAGS), {"from": "products"}, ['["x","y"]', None, None]),
     (("last", TAGS), {"from": "products", "outer_filter": "value <> 'y'"}, ["x", None, None]),
     (("num_of_unique", TAGS), {"from": "products"}, [2, 0, 0]),
@@ -102,7 +105,7 @@ CASES: list[tuple[tuple[str, str], dict[str, Any], list[Any]]] = [
     (("expression", "string_agg(name, '-')"), {"from": "products"}, ["fig-pear-fig", None, None]),
     (("max", "letters"), {}, [5, 5, 5]),
     (("expression", "count(*) filter (where letters = 4)"), {}, [2, 0, 0]),
-]
+]  # fmt: skip
 FORGIVING: list[tuple[tuple[str, str], dict[str, Any], list[Any]]] = [
     (("sum", "(payload->>'n')::bigint"), {}, [(2, 2), (0, 0), (1, 0)]),
     (("last", "(payload->>'n')::bigint"), {"events": ["view"], "default": 7}, [(7, 2), (7, 0), (7, 0)]),
@@ -111,6 +114,8 @@ FORGIVING: list[tuple[tuple[str, str], dict[str, Any], list[Any]]] = [
     (("list", "jsonb_array_elements(payload->'items')"), {"outer_value": "(value->>'p')::bigint"},
      [("[1]", 2), (None, 2), (None, 0)]),
     (("most_frequent", "payload->>'n'"), {"weight": "(payload->>'n')::bigint - 1"}, [("2", 2), ("0", 1), ("1", 0)]),
+    (("least_frequent", "(payload->>'n')::bigint"), {"weight": "(payload->'items'->0->>'p')::bigint"},
+     [(2, 2), (0, 1), (1, 0)]),
     (("max", "payload->>'n'"), {"data_type": "bigint"}, [(None, 1), (0, 0), (1, 0)]),
     (("last", "payload->>'n'"), {"filter": "type = 'view'"}, ["three", None, None]),
 ]  # fmt: skip

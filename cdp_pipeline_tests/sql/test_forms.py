@@ -86,8 +86,7 @@ VALUES: list[tuple[str, Any]] = [
     ("""cdp_elements(cast('["a", [1, {"b": 2}], null]' as jsonb))""", ('"a"', '[1,{"b":2}]', "null")),
     ("""cdp_element_texts(cast('["a", [1, {"b": 2}], null]' as jsonb))""", ("a", '[1,{"b":2}]', None)),
     ("""cdp_keys(cast('{"b": 1, "aa": 2, "ä": 3, "a": 4, "b": 5}' as jsonb))""", ("a", "b", "aa", "ä")),
-    *((f"cdp_size({form}(cast('null' as jsonb)))", 0)
-      for form in ("cdp_elements", "cdp_element_texts", "cdp_keys")),
+    *((f"{form}(cast('null' as jsonb))", ()) for form in ("cdp_elements", "cdp_element_texts", "cdp_keys")),
     ("cdp_like('a%b', 'a\\%_')", True),
     ("cdp_like('axb', 'a\\%_')", False),
     ("cdp_ilike('ÄPFEL', 'äpf%')", True),
