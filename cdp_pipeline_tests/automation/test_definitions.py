@@ -234,7 +234,7 @@ def test_columns_of_every_table_are_told(specs: dict[str, dg.AssetSpec]) -> None
 def test_every_public_table_is_an_asset(specs: dict[str, dg.AssetSpec]) -> None:
     public = {f"cdp/{table.name}" for table in tables.SHARED if table.public}
     public |= {f"customer/{table.name}" for table in tables.OF_A_KIND if table.public}
-    public |= {f"customer/{name}" for name in ("entity_redirects", "events", "profiles", "attributes")}
+    public |= {f"customer/{name}" for name in ("entity_redirects", "events", "profiles", "attributes", "resolved_web")}
     assert public == {name for name in specs if not name.startswith(("landing/", "customer/attributes/"))}
 
 
