@@ -18,6 +18,7 @@ from cdp_pipeline.cli.counts import refresh_counts
 from cdp_pipeline.cli.decide import decide, decide_unstitch
 from cdp_pipeline.cli.erase import erase
 from cdp_pipeline.cli.export import export
+from cdp_pipeline.cli.lineage import lineage
 from cdp_pipeline.cli.options import HERE, AsJson, FirstDay, LastDay, ProjectFolder
 from cdp_pipeline.errors import CdpError, ProjectErrors, UsageError
 
@@ -245,7 +246,7 @@ app.add_typer(decide, name="decide")
 app.add_typer(export, name="export")
 app.command("compile")(compile_)
 app.command("refresh-counts")(refresh_counts)
-for verb in (decide_unstitch, replay, restitch, recalculate, erase):
+for verb in (decide_unstitch, replay, restitch, recalculate, erase, lineage):
     app.command(verb.__name__.removeprefix("decide_"))(verb)
 
 

@@ -73,9 +73,11 @@ def _left(work: Work, project: Project) -> list[str]:
 def _view(source: str) -> Statement:
     query = SQL["resolved_events"].bind({}, source=exp.Literal.string(source)).tree
     name = exp.table_(resolved_view(source).name, db=KIND)
-    return from_tree("resolved_sources.view", exp.Create(this=name, kind="VIEW", replace=True, expression=query))
+    return from_tree(
+        f"resolved_sources.view.{source}", exp.Create(this=name, kind="VIEW", replace=True, expression=query)
+    )
 
 
 def _drop(source: str) -> Statement:
     view = exp.table_(resolved_view(source).name, db=KIND)
-    return from_tree("resolved_sources.drop", exp.Drop(tables=[view], kind="VIEW", exists=True))
+    return from_tree(f"resolved_sources.drop.{source}", exp.Drop(tables=[view], kind="VIEW", exists=True))
