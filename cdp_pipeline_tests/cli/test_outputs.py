@@ -69,3 +69,15 @@ def test_lineage_goes_both_ways(cdp: Command, monkeypatch: pytest.MonkeyPatch) -
     assert told["read_by"][0]["read_by"][0]["id"] == "n_events"
     for words in (("nobody",), ("revenue", "--kind", "pet")):
         assert cdp("lineage", *words).code == 2
+
+
+@pytest.mark.usefixtures("standing_in_the_project")
+def test_what_made_a_value_is_told(cdp: Command) -> None:
+    told = lines(cdp("explain", "attribute", "email:ann", "revenue").out)
+    assert "revenue of customer" in told[0]
+    assert ": 5" in told[0]
+    assert "type: sum" in told
+    assert "5 events count, of which 5 are shown; * marks what made the value." in told
+    assert document(cdp("explain", "attribute", "email:ann", "revenue", "--json"))["counted"] == 5
+    for words in (("attribute",), ("attribute", "email:ann"), ("email:ann", "email:bob", "revenue")):
+        assert "cdp explain attribute TYPE:VALUE ATTRIBUTE" in cdp("explain", *words).err, words
