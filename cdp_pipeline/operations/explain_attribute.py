@@ -119,8 +119,13 @@ def _events(
     shown = query.order_by(*_order(attribute, value, result)).limit(SHOWN)
     rows = connection.fetch(from_tree("explain_attribute.events", shown), **given)
     best = rows[0][-1] if rows else None
-    wins = [_wins(attribute.type, place, row[-1], best, result) for place, row in enumerate(rows)]
-    return total, [CountedEvent(*row, won) for row, won in zip(rows, wins, strict=True)]
+    events = [
+        CountedEvent(
+            time, source, type_, event_id, given_value, _wins(attribute.type, place, given_value, best, result)
+        )
+        for place, (time, source, type_, event_id, given_value) in enumerate(rows)
+    ]
+    return total, events
 
 
 def _value_of_an_event(attribute: Attribute, plan: Plan) -> exp.Expr:
