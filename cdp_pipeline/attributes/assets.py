@@ -168,7 +168,7 @@ def _of_kind(project: Project, kind: str) -> dg.AssetsDefinition:
             table_key(table, kind): count_rows(warehouse.connection, table, stage)
             for table in (tables.PROFILES, *counted_in)
         }
-        rows = {key: counted.get(key) for key in (*keys, view, *counted)}
+        rows = {key: counted.get(key) for key in (*keys, profiles, view, *counted)}
         yield from stage_results(context, stage, facts, profiles, rows)
 
     return work

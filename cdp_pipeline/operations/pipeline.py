@@ -16,6 +16,7 @@ from cdp_pipeline.events.landing import Days, Plan, plan_landing
 from cdp_pipeline.identity.entity_map import entity_map_spec, map_entities
 from cdp_pipeline.identity.identity_graph import identity_graph_spec, link_identifiers
 from cdp_pipeline.identity.identity_maps import identity_maps_spec, read_maps
+from cdp_pipeline.identity.resolved_sources import resolve_sources, resolved_sources_spec
 from cdp_pipeline.identity.stitched_events import stitch_events, stitched_events_spec
 from cdp_pipeline.warehouse.base import Connection
 from cdp_pipeline.warehouse.stage import Due, Facts, Run, StageSpec, what_is_due
@@ -26,6 +27,7 @@ STAGES_OF_A_KIND: tuple[tuple[Callable[[Project, str], StageSpec], Callable[...,
     (identity_graph_spec, link_identifiers),
     (entity_map_spec, map_entities),
     (stitched_events_spec, stitch_events),
+    (resolved_sources_spec, resolve_sources),
     (profiles_spec, calculate_profiles),
     (attribute_counts_spec, count_attributes),
 )

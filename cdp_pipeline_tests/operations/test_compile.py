@@ -86,8 +86,9 @@ def test_the_files_stand_in_order_and_are_the_same_each_time(
 ) -> None:
     folder = tmp_path / "sql"
     done = write_compiled(compiled, "duckdb", folder)
-    stages = ("event_identifiers", "identity_maps", "identity_graph", "entity_map", "stitched_events", "profiles")
-    of_a_kind = [f"customer__{stage}" for stage in (*stages, "attribute_counts")]
+    stages = ("event_identifiers", "identity_maps", "identity_graph", "entity_map", "stitched_events")
+    later = ("resolved_sources", "profiles", "attribute_counts")
+    of_a_kind = [f"customer__{stage}" for stage in (*stages, *later)]
     wanted = ["tables", "cdp__customer_events", "cdp__event_counts", *of_a_kind, "others"]
     assert done.files == [f"{number:02}_{name}.sql" for number, name in enumerate(wanted)]
     first = {file.name: file.read_text() for file in folder.iterdir()}
@@ -98,13 +99,13 @@ def test_the_files_stand_in_order_and_are_the_same_each_time(
     )
     assert len(re.findall(r"^-- name: rows\.land_batch\.(web|shop)\.", landed, re.MULTILINE)) == 2
     assert "the, total" in landed
-    assert first["08_customer__profiles.sql"].splitlines()[:3] == [
+    assert first["09_customer__profiles.sql"].splitlines()[:3] == [
         "-- stage: customer/profiles",
         f"-- engine: {done.engine}",
         "-- follows: customer/stitched_events, customer/entity_map",
     ]
     written = "customer.attributes, customer.dirty_entities, customer.profile_changes, customer.profiles"
-    assert f"-- writes: cdp.metrics, cdp.sequence, {written}\n" in first["08_customer__profiles.sql"]
+    assert f"-- writes: cdp.metrics, cdp.sequence, {written}\n" in first["09_customer__profiles.sql"]
 
     # Again: the same; what is no longer made goes, and what is somebody else's stays.
     (folder / "notes.txt").write_text("mine")
