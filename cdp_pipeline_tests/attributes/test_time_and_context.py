@@ -1,0 +1,153 @@
+"""What is due though no event came: as time passes, as context values change, as definitions are edited."""
+
+import json
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from cdp_pipeline.config.attribute import Attribute
+from cdp_pipeline.config.calculated import ContextValue
+from cdp_pipeline.config.model import Entity
+from cdp_pipeline_tests.attributes.worlds import AS_OF, START, Event, World, attribute, entity_with
+
+DAY = timedelta(days=1)
+LAST_30_DAYS = attribute(
+    "last_30_days",
+    "sum",
+    "(payload->>'total')::numeric(38,9)",
+    events=["order"],
+    filter="event_time > now() - interval '30 days'",
+    default=0,
+)
+ORDERS_OF_A_YEAR = attribute(
+    "orders_of_a_year", "expression", "count(*) filter (where event_time > now() - interval '365 days')"
+)
+SEEN = attribute("seen", "expression", "count(*)")
+DECILES = """
+    select jsonb_agg(d.least order by d.decile)::text
+    from (
+        select n.decile, min(n.seen) as least
+        from (select p.seen, ntile(10) over (order by p.seen, p.entity_id) as decile from profiles as p) as n
+        group by n.decile
+    ) as d
+"""
+ENGAGEMENT = attribute(
+    "engagement",
+    "derived",
+    "case when seen >= ((select value from context where key = 'deciles')::jsonb ->> 8)::numeric(38,9) then 'high' "
+    "else 'usual' end",
+)
+
+
+def order(number: int, entity: int, days_ago: float, total: int) -> Event:
+    minute = int((AS_OF - START).total_seconds() // 60 - days_ago * 24 * 60)
+    return Event(number, entity, {"total": total}, minute=minute)
+
+
+def calculated(world: World) -> dict[int, Any]:
+    return world.profiles("calculated")
+
+
+def again(world: World, before: dict[int, Any]) -> set[int]:
+    """Whose profiles were worked out since."""
+    return {entity for entity, moment in calculated(world).items() if moment != before[entity]}
+
+
+def test_an_order_leaves_a_window_as_time_passes_without_an_event_and_nobody_else_is_calculated(tmp_path: Path) -> None:
+    world = World(tmp_path, [order(1, 1, 29, 100), order(2, 1, 5, 10), order(3, 2, 20, 1), order(4, 3, 364.5, 7)])
+    attributes = [LAST_30_DAYS, ORDERS_OF_A_YEAR, SEEN]
+    world.calculate(attributes)
+    assert world.profiles("last_30_days", "orders_of_a_year") == {1: (110, 2), 2: (1, 1), 3: (0, 1)}
+    before = calculated(world)
+    (due_at,) = {at for (at,) in world.fetch("select min(s.due_at) from kind.attribute_states as s")}
+    assert AS_OF + DAY / 2 < due_at < AS_OF + DAY
+    facts = world.calculate(attributes, as_of=AS_OF + DAY / 4)
+    assert facts.metrics["entities_calculated"] == 0
+    assert again(world, before) == set()
+    world.calculate(attributes, as_of=AS_OF + 2 * DAY)
+    assert world.profiles("last_30_days", "orders_of_a_year") == {1: (10, 2), 2: (1, 1), 3: (0, 0)}
+    assert again(world, before) == {1, 3}
+    world.calculate(attributes, as_of=AS_OF)
+    assert world.profiles("last_30_days", "orders_of_a_year") == {1: (110, 2), 2: (1, 1), 3: (0, 1)}
+
+
+def test_what_reads_the_clock_otherwise_is_worked_out_once_a_day(tmp_path: Path) -> None:
+    days_since = attribute("days_since", "expression", "extract(day from now() - max(event_time))")
+    by_month = attribute("this_month", "expression", "count(*) filter (where event_time >= date_trunc('month', now()))")
+    world = World(tmp_path, [order(1, 1, 3, 1), order(2, 2, 40, 1)])
+    world.calculate([days_since, by_month])
+    assert world.profiles("days_since", "this_month") == {1: (3, 0), 2: (40, 0)}
+    before = calculated(world)
+    world.calculate([days_since, by_month], as_of=AS_OF + DAY / 4)
+    assert again(world, before) == set()
+    world.calculate([days_since, by_month], as_of=AS_OF + DAY)
+    assert again(world, before) == {1, 2}
+    assert world.profiles("days_since")[1] == 4
+
+
+def with_deciles(*more: Attribute, max_age: str = "24h", query: str = DECILES) -> Entity:
+    context = [ContextValue(key="deciles", query=query, max_age=max_age)]  # type: ignore[arg-type]
+    return entity_with([SEEN, ENGAGEMENT, *more], context=context)
+
+
+def context_of(world: World) -> list[Any]:
+    rows = world.fetch("select c.value, c.number from kind.context_values as c order by c.number")
+    return [json.loads(value) for value, _ in rows]
+
+
+def test_a_decile_table_over_everyone_is_read_by_an_engagement_attribute(tmp_path: Path) -> None:
+    people = 20
+    events = [order(entity * 100 + n, entity, 1, 1) for entity in range(1, people + 1) for n in range(entity)]
+    world = World(tmp_path, events)
+    world.calculate(with_deciles())
+    assert context_of(world) == [[1, 3, 5, 7, 9, 11, 13, 15, 17, 19]]
+    high = {entity for entity, engagement in world.profiles("engagement").items() if engagement == "high"}
+    assert high == set(range(17, people + 1))
+    # In between the recorded value is an input like any other.
+    world.add([order(90_000 + n, 1, 1, 1) for n in range(30)], dirty=True)
+    facts = world.calculate(with_deciles())
+    assert facts.metrics["entities_calculated"] == 1
+    assert world.profiles("engagement")[1] == "high"
+    assert len(context_of(world)) == 1
+    # Older than max_age it is worked out again; exactly what reads it follows.
+    before = calculated(world)
+    world.calculate(with_deciles(), as_of=AS_OF + DAY)
+    assert context_of(world)[1] == [2, 4, 6, 8, 10, 12, 14, 16, 18, 20]
+    assert len(again(world, before)) == people
+    assert world.profiles("engagement")[17] == "usual"
+    incremental = [row[:-3] for row in world.table()]
+    world.calculate(with_deciles(), as_of=AS_OF + DAY, full=True)
+    assert incremental == [row[:-3] for row in world.table()]
+
+
+def test_a_context_value_is_worked_out_again_when_somebody_marks_it_or_edits_its_query(tmp_path: Path) -> None:
+    world = World(tmp_path, [order(1, 1, 1, 1), order(2, 2, 1, 1), order(3, 2, 2, 1)])
+    world.calculate(with_deciles())
+    assert context_of(world) == [[1, 2]]
+    world.run("update kind.context_values set modified = null")
+    before = calculated(world)
+    facts = world.calculate(with_deciles())
+    assert (facts.metrics["context_values"], again(world, before)) == (1, set())
+    assert world.fetch("select count(*) from kind.context_values as c where c.modified is null") == [(0,)]
+    facts = world.calculate(
+        with_deciles(query="select jsonb_build_array(0, 0, 0, 0, 0, 0, 0, 0, 2)::text from profiles limit 1")
+    )
+    assert facts.metrics["context_values_changed"] == 1
+    assert len(context_of(world)) == 2
+    assert world.profiles("engagement") == {1: "usual", 2: "high"}
+
+
+def test_an_edited_definition_is_worked_out_again_with_what_reads_it_and_nothing_else(tmp_path: Path) -> None:
+    def edited(total: str) -> list[Attribute]:
+        return [
+            attribute("total", "sum", total),
+            attribute("double", "derived", "total * 2"),
+            attribute("seen", "expression", "count(*)"),
+        ]
+
+    world = World(tmp_path, [order(1, 1, 1, 5), order(2, 2, 1, 7)])
+    world.calculate(edited("(payload->>'total')::numeric(38,9)"))
+    # A value that nobody may touch tells whether it was.
+    world.run("update kind.profiles set seen = 77")
+    world.calculate(edited("(payload->>'total')::numeric(38,9) + 1"))
+    assert world.profiles("total", "double", "seen") == {1: (6, 12, 77), 2: (8, 16, 77)}
