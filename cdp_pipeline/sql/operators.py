@@ -137,13 +137,6 @@ def _substring(node: exp.Expr) -> exp.Expr:
     return node
 
 
-def _matched(node: exp.Expr) -> exp.Expr:
-    pattern = node.expressions[1]
-    if isinstance(pattern, exp.Literal):
-        check_pattern(pattern.name, taken=False)
-    return node
-
-
 def _interval(node: exp.Expr) -> exp.Expr:
     if not isinstance(node.this, exp.Literal):
         raise SqlError(f"`{node.sql('postgres')}` is calculated.", "Multiply: 3 * interval '1 day'.")

@@ -24,9 +24,7 @@ _AS_DOUBLE = template("CAST(:a AS DOUBLE PRECISION)", "postgres")
 _ELEMENTS = "CASE WHEN jsonb_typeof(:a) = 'null' THEN {1} ELSE ARRAY(SELECT {0}(:a){2}) END"
 
 # PostgreSQL's own quotient has as many digits as it thinks fit; rounded once more it could be another.
-_DIVIDE_NUMERIC = (
-    "CAST(div(:a * 2000000000 + sign(:a) * abs(:b), 2 * :b) * 0.000000001 AS NUMERIC(38, 9))"
-)
+_DIVIDE_NUMERIC = "CAST(div(:a * 2000000000 + sign(:a) * abs(:b), 2 * :b) * 0.000000001 AS NUMERIC(38, 9))"
 
 FUNCTIONS: dict[str, Form] = {
     **{f"cdp_{name}": _own(name) for name, function in CALLED.items() if function.form},

@@ -45,7 +45,9 @@ def split(tree: exp.Expr) -> tuple[exp.Expr, exp.Expr] | None:
 
 def is_set_returning(node: exp.Expr) -> bool:
     """Whether the node is a call that gives several rows."""
-    return isinstance(node, exp.Unnest) or (isinstance(node, exp.Anonymous) and node.name.lower() in (*ARRAYS, "unnest"))
+    return isinstance(node, exp.Unnest) or (
+        isinstance(node, exp.Anonymous) and node.name.lower() in (*ARRAYS, "unnest")
+    )
 
 
 def elements(array: exp.Expr, alias: str = "elements") -> exp.Lateral:

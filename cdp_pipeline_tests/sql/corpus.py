@@ -11,10 +11,9 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from cdp_pipeline.sql.statements import Statement, statement
+from cdp_pipeline.sql.statements import statement
 from cdp_pipeline.warehouse.base import Connection
 
-AS_OF = "2026-01-20 12:00:00+00"
 COLUMNS = {
     "id": "text", "type": "text", "event_time": "timestamptz", "payload": "jsonb", "n": "bigint", "x": "numeric(38,9)",
     "d": "double precision", "s": "text", "at": "timestamp", "day": "date", "flag": "boolean",
@@ -35,13 +34,15 @@ ROWS: list[tuple[int, tuple[str | None, ...]]] = [
     (2, ("e6", "Ärger", "2026-01-10 00:00:00+00", '{"name": "a\\nb", "user": "x"}', "42", "-0.5", "1e10", "a\nb100%",
          "2026-03-29 02:30:00", "2026-03-29", "false")),
 ]  # fmt: skip
-NOBODY = 3
+ENTITIES = (1, 2, 3)  # the last has no rows
 
 
 def fill(connection: Connection) -> None:
     """Make the temporary tables `corpus_rows`, with the rows of all entities, and `corpus_entities`."""
     names = ["entity_id", *COLUMNS]
-    casts = ", ".join(f"cast(v.{name} as {kind}) as {name}" for name, kind in {"entity_id": "bigint", **COLUMNS}.items())
+    casts = ", ".join(
+        f"cast(v.{name} as {kind}) as {name}" for name, kind in {"entity_id": "bigint", **COLUMNS}.items()
+    )
     values = ", ".join(f"({entity}, {', '.join(map(literal, row))})" for entity, row in ROWS)
     text = f"create temporary table corpus_rows as select {casts} from (values {values}) as v ({', '.join(names)})"
     connection.run(statement("corpus_rows", text))
@@ -55,11 +56,24 @@ def literal(value: str | None) -> str:
     return "null" if value is None else "'" + value.replace("'", "''") + "'"
 
 
-def rows_of(entity: int) -> Statement:
-    """Make `base` hold the rows of one entity, for PostgreSQL's own reading of a query."""
-    columns = ", ".join(f"r.{name}" for name in COLUMNS)
-    text = f"create temporary table base as select {columns} from corpus_rows as r where r.entity_id = {entity}"
-    return statement("corpus_base", text)
+def share(postgresql: Connection) -> None:
+    """Make for each entity a schema with its rows as the table `base`, for PostgreSQL's own reading of a query."""
+    for entity in ENTITIES:
+        postgresql.run(statement("corpus_schema", f"create schema e{entity}"))
+        kinds = (f'{name} {kind} collate "C"' if kind == "text" else f"{name} {kind}" for name, kind in COLUMNS.items())
+        postgresql.run_text(f"create table e{entity}.base ({', '.join(kinds)})", {}, "corpus_base")
+        columns = ", ".join(f"r.{name}" for name in COLUMNS)
+        rows = f"select {columns} from corpus_rows as r where r.entity_id = {entity}"
+        postgresql.run(statement("corpus_base", f"insert into e{entity}.base {rows}"))
+
+
+def raw_rows(postgresql: Connection, entity: int, query: str) -> list[tuple[Any, ...]]:
+    """PostgreSQL's own rows of a query for one entity."""
+    postgresql.run_text(f"set search_path to e{entity}", {}, "corpus")
+    try:
+        return [read_row(row) for row in postgresql.fetch_text(query.replace("%", "%%"), {}, "corpus")]
+    finally:
+        postgresql.run_text("set search_path to public", {}, "corpus")
 
 
 def same(left: Any, right: Any) -> bool:
@@ -77,6 +91,16 @@ def same(left: Any, right: Any) -> bool:
     return type(left) is type(right) and bool(left == right)
 
 
-def read(value: Any, *, is_json: bool) -> Any:
-    """Read a value as it is compared."""
-    return json.loads(value) if is_json and isinstance(value, str) else value
+def read(value: Any) -> Any:
+    """Read JSON as what it holds."""
+    return json.loads(value) if isinstance(value, str) else value
+
+
+def read_row(row: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Read a row, in which what looks like JSON is some."""
+    return tuple(read(value) if str(value)[:1] in ("{", "[") else value for value in row)
+
+
+def roughly(row: tuple[Any, ...]) -> str:
+    """Return a key by which rows are sorted alike, though their numbers may differ a little."""
+    return repr([f"{float(v):.6g}" if type(v) in (int, float, Decimal) else repr(v) for v in row])
