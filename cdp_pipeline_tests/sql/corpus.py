@@ -1,14 +1,15 @@
 """What the corpus runs on, and when two values are equal.
 
 Numbers are equal when they differ by less than a billionth, or in the thirteenth digit: what a query calculates is
-numeric(38,9), where PostgreSQL itself may keep more digits, and double precision depends on the order of adding. JSON is
-equal when it holds the same.
+numeric(38,9), where PostgreSQL itself may keep more digits, and double precision depends on the order of adding. JSON
+is equal when it holds the same.
 """
 
 import json
 import math
 from datetime import datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 from cdp_pipeline.sql.statements import statement
@@ -30,26 +31,30 @@ ROWS: list[tuple[int, tuple[str | None, ...]]] = [
          "0", "0.000000001", "3.5", "", "2024-02-29 00:00:00", "2024-02-29", None)),
     (2, ("e4", "view", "2026-02-01 00:00:00+00", "{}", "3", "1000.005", "2.5", "  ab ", "2026-12-31 01:02:03",
          "2027-01-01", "true")),
-    (2, ("e5", None, "2025-12-29 06:15:00+00", '{"user": null, "items": null}', None, None, None, None, None, None, None)),
+    (2, ("e5", None, "2025-12-29 06:15:00+00", '{"user": null, "items": null}', *[None] * 7)),
     (2, ("e6", "Ärger", "2026-01-10 00:00:00+00", '{"name": "a\\nb", "user": "x"}', "42", "-0.5", "1e10", "a\nb100%",
          "2026-03-29 02:30:00", "2026-03-29", "false")),
 ]  # fmt: skip
+BYTES = '"C"'
+FOLDER = Path(__file__).parent
 ENTITIES = (1, 2, 3)  # the last has no rows
+
+
+def lines_of(file: str) -> list[str]:
+    """Return the lines of a file of the corpus that are no comments."""
+    lines = (FOLDER / file).read_text(encoding="utf-8").splitlines()
+    return [line for line in lines if line and not line.startswith("--")]
 
 
 def fill(connection: Connection) -> None:
     """Make the temporary tables `corpus_rows`, with the rows of all entities, and `corpus_entities`."""
-    names = ["entity_id", *COLUMNS]
-    casts = ", ".join(
-        f"cast(v.{name} as {kind}) as {name}" for name, kind in {"entity_id": "bigint", **COLUMNS}.items()
-    )
+    kinds = {"entity_id": "bigint", **COLUMNS}
+    casts = ", ".join(f"cast(v.{name} as {kind}) as {name}" for name, kind in kinds.items())
     values = ", ".join(f"({entity}, {', '.join(map(literal, row))})" for entity, row in ROWS)
-    text = f"create temporary table corpus_rows as select {casts} from (values {values}) as v ({', '.join(names)})"
-    connection.run(statement("corpus_rows", text))
-    connection.run(
-        statement("corpus_entities", "create temporary table corpus_entities as "
-                  "select v.entity_id from (values (1), (2), (3)) as v (entity_id)")
-    )  # fmt: skip
+    rows = " ".join(("select", casts, "from (values", values, ") as v (", ", ".join(kinds), ")"))
+    entities = "select v.entity_id from (values (1), (2), (3)) as v (entity_id)"
+    for name, query in (("corpus_rows", rows), ("corpus_entities", entities)):
+        connection.run(statement(name, f"create temporary table {name} as {query}"))
 
 
 def literal(value: str | None) -> str:
@@ -58,13 +63,17 @@ def literal(value: str | None) -> str:
 
 def share(postgresql: Connection) -> None:
     """Make for each entity a schema with its rows as the table `base`, for PostgreSQL's own reading of a query."""
+    columns = ", ".join(
+        f"{name} {kind}{' collate ' + BYTES if kind == 'text' else ''}" for name, kind in COLUMNS.items()
+    )
     for entity in ENTITIES:
-        postgresql.run(statement("corpus_schema", f"create schema e{entity}"))
-        kinds = (f'{name} {kind} collate "C"' if kind == "text" else f"{name} {kind}" for name, kind in COLUMNS.items())
-        postgresql.run_text(f"create table e{entity}.base ({', '.join(kinds)})", {}, "corpus_base")
-        columns = ", ".join(f"r.{name}" for name in COLUMNS)
-        rows = f"select {columns} from corpus_rows as r where r.entity_id = {entity}"
-        postgresql.run(statement("corpus_base", f"insert into e{entity}.base {rows}"))
+        for text in (
+            f"create schema e{entity}",
+            f"create table e{entity}.base ({columns})",
+            " ".join(("insert into", f"e{entity}.base", "select", ", ".join(COLUMNS), "from corpus_rows where entity_id =",
+                      str(entity))),
+        ):  # fmt: skip
+            postgresql.run_text(text, {}, "corpus")
 
 
 def raw_rows(postgresql: Connection, entity: int, query: str) -> list[tuple[Any, ...]]:

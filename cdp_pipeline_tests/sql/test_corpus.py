@@ -14,14 +14,23 @@ from cdp_pipeline.sql.queries import parse_query
 from cdp_pipeline.sql.statements import from_tree
 from cdp_pipeline.warehouse.base import Connection
 from cdp_pipeline_tests.engines import ENGINES
-from cdp_pipeline_tests.sql.corpus import COLUMNS, ENTITIES, fill, raw_rows, read, read_row, roughly, same, share
-from cdp_pipeline_tests.sql.corpus_expressions import EXPRESSIONS
-from cdp_pipeline_tests.sql.corpus_queries import queries
+from cdp_pipeline_tests.sql.corpus import (
+    COLUMNS,
+    ENTITIES,
+    fill,
+    lines_of,
+    raw_rows,
+    read,
+    read_row,
+    roughly,
+    same,
+    share,
+)
 from cdp_pipeline_tests.sql.corpus_refused import EXPRESSIONS as EXPRESSIONS_REFUSED
 from cdp_pipeline_tests.sql.corpus_refused import QUERIES as QUERIES_REFUSED
 
 Warehouses = Mapping[str, Connection]
-TEXTS = [line.strip() for texts in EXPRESSIONS.values() for line in texts.strip().splitlines()]
+TEXTS = lines_of("corpus_expressions.sql")
 
 
 @pytest.fixture(scope="module")
@@ -37,15 +46,13 @@ def warehouses(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warehouses]
 
 
 def test_an_expression_gives_postgresqls_value_everywhere(warehouses: Warehouses) -> None:
-    known = {name: exp.column(name, table="r") for name in COLUMNS}
+    known: dict[str, exp.Expr] = {name: exp.column(name, table="r") for name in COLUMNS}
     trees = [parse_expression(text, types=COLUMNS) for text in TEXTS]
     bound = [exp.alias_(bind_known(tree, known), f"c{number}") for number, tree in enumerate(trees)]
     query = exp.select(*bound).from_("corpus_rows as r").order_by("r.id")
     given = {name: connection.fetch(from_tree("corpus", query)) for name, connection in warehouses.items()}
-    raw = ", ".join(TEXTS).replace("%", "%%")
-    given["PostgreSQL itself"] = warehouses["postgresql"].fetch_text(
-        f"select {raw} from corpus_rows order by id", {}, ""
-    )
+    raw = " ".join(("select", ", ".join(TEXTS).replace("%", "%%"), "from corpus_rows order by id"))
+    given["PostgreSQL itself"] = warehouses["postgresql"].fetch_text(raw, {}, "corpus")
     wrong = []
     for number, (text, tree) in enumerate(zip(TEXTS, trees, strict=True)):
         is_json = kind_of(tree) == "jsonb"
@@ -57,7 +64,7 @@ def test_an_expression_gives_postgresqls_value_everywhere(warehouses: Warehouses
 
 def test_a_query_gives_postgresqls_rows_for_each_entity_everywhere(warehouses: Warehouses) -> None:
     wrong = []
-    for text in queries():
+    for text in (line.removesuffix(";") for line in lines_of("corpus_queries.sql")):
         query = parse_query(text, {"base": COLUMNS})
         rows = exp.to_table("corpus_rows")
         tree = per_entity(query, exp.to_table("corpus_entities"), {"base": rows})

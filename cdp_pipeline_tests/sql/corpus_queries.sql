@@ -1,9 +1,6 @@
-"""Queries over `base`, an entity's events, that give equal rows on every engine for each entity.
+-- Queries over `base`, an entity's events, one a line, that give equal rows on every engine: PostgreSQL's own.
+-- One that ends in an order gives its rows in that order everywhere.
 
-They are divided by `;`. One that ends in an order gives its rows in that order everywhere.
-"""
-
-QUERIES = r"""
 select type from base order by event_time desc, id limit 2;
 select id from base order by event_time, id offset 1;
 select id from base order by id limit 1 offset 1;
@@ -115,9 +112,3 @@ select length(string_agg(s, '' order by id)) from base;
 select 1;
 select null;
 select 'x' as value, null as nothing;
-"""
-
-
-def queries() -> list[str]:
-    """Return the queries; a `;` in a comment does not end one, as it stands within a line."""
-    return [line.strip().removesuffix(";") for line in QUERIES.strip().splitlines()]
