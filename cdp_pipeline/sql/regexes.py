@@ -10,7 +10,7 @@ from cdp_pipeline.errors import SqlError
 
 _OF_ONE_ENGINE = re.compile(r"\(\?(?!:)|\\[^dDwWsStnr\W_]|\*\*\*|\[\[[.=]|\[\[:[<>]")
 _GROUP = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|(\((?!\?))")
-_MANY_WAYS = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|(\||[*+?}]\?|\)[*?{])")
+_MANY_WAYS = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|(\||[*+?}]\?|\)[*?{+])")
 
 
 def check_pattern(pattern: str, *, taken: bool) -> None:

@@ -7,7 +7,7 @@ is equal when it holds the same.
 
 import json
 import math
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,6 @@ ROWS: list[tuple[int, tuple[str | None, ...]]] = [
     (2, ("e6", "Ärger", "2026-01-10 00:00:00+00", '{"name": "a\\nb", "user": "x"}', "42", "-0.5", "1e10", "a\nb100%",
          "2026-03-29 02:30:00", "2026-03-29", "false")),
 ]  # fmt: skip
-BYTES = '"C"'
 FOLDER = Path(__file__).parent
 ENTITIES = (1, 2, 3)  # the last has no rows
 
@@ -46,15 +45,32 @@ def lines_of(file: str) -> list[str]:
     return [line for line in lines if line and not line.startswith("--")]
 
 
-def fill(connection: Connection) -> None:
-    """Make the temporary tables `corpus_rows`, with the rows of all entities, and `corpus_entities`."""
+def fill(connection: Connection, *, stranger: tuple[int, str] | None = None) -> None:
+    """Make the temporary tables `corpus_rows`, with the rows of all entities, and `corpus_entities`.
+
+    A stranger is one more entity, whose row has the text in all columns of text; `corpus_entities` lacks it.
+    """
     kinds = {"entity_id": "bigint", **COLUMNS}
     casts = ", ".join(f"cast(v.{name} as {kind}) as {name}" for name, kind in kinds.items())
-    values = ", ".join(f"({entity}, {', '.join(map(literal, row))})" for entity, row in ROWS)
+    values = ", ".join(f"({entity}, {', '.join(map(literal, row))})" for entity, row in rows_with(stranger))
     rows = " ".join(("select", casts, "from (values", values, ") as v (", ", ".join(kinds), ")"))
     entities = "select v.entity_id from (values (1), (2), (3)) as v (entity_id)"
     for name, query in (("corpus_rows", rows), ("corpus_entities", entities)):
         connection.run(statement(name, f"create temporary table {name} as {query}"))
+
+
+def rows_with(stranger: tuple[int, str] | None) -> list[tuple[int, tuple[str | None, ...]]]:
+    """Return the rows, with one of a stranger."""
+    if stranger is None:
+        return ROWS
+    entity, mark = stranger
+    texts = tuple(mark if kind == "text" else None for kind in COLUMNS.values())
+    return [*ROWS, (entity, texts)]
+
+
+def instant() -> datetime:
+    """Return the time as of which the corpus is read."""
+    return datetime(2026, 1, 20, 12, tzinfo=UTC)
 
 
 def literal(value: str | None) -> str:
@@ -63,17 +79,13 @@ def literal(value: str | None) -> str:
 
 def share(postgresql: Connection) -> None:
     """Make for each entity a schema with its rows as the table `base`, for PostgreSQL's own reading of a query."""
-    columns = ", ".join(
-        f"{name} {kind}{' collate ' + BYTES if kind == 'text' else ''}" for name, kind in COLUMNS.items()
-    )
+    kinds = {name: 'text collate "C"' if kind == "text" else kind for name, kind in COLUMNS.items()}
+    columns = ", ".join(f"{name} {kind}" for name, kind in kinds.items())
     for entity in ENTITIES:
-        for text in (
-            f"create schema e{entity}",
-            f"create table e{entity}.base ({columns})",
-            " ".join(("insert into", f"e{entity}.base", "select", ", ".join(COLUMNS), "from corpus_rows where entity_id =",
-                      str(entity))),
-        ):  # fmt: skip
-            postgresql.run_text(text, {}, "corpus")
+        own = (", ".join(COLUMNS), "from corpus_rows where entity_id =", str(entity))
+        postgresql.run_text(f"create schema e{entity}", {}, "corpus")
+        postgresql.run_text(f"create table e{entity}.base ({columns})", {}, "corpus")
+        postgresql.run_text(" ".join(("insert into", f"e{entity}.base", "select", *own)), {}, "corpus")
 
 
 def raw_rows(postgresql: Connection, entity: int, query: str) -> list[tuple[Any, ...]]:
