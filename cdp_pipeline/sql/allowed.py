@@ -24,7 +24,7 @@ PLAIN: tuple[type[exp.Expr], ...] = (
     exp.NullSafeEQ, exp.NullSafeNEQ, exp.Like, exp.ILike, exp.RegexpLike, exp.RegexpILike, exp.Escape,
     exp.Add, exp.Sub, exp.Mul, exp.Div, exp.Mod, exp.Pow, exp.DPipe, exp.Case, exp.If, exp.Coalesce, exp.Nullif,
     exp.Greatest, exp.Least, exp.Lower, exp.Upper, exp.Length, exp.Substring, exp.Left, exp.Right, exp.SplitPart,
-    exp.Replace, exp.Concat, exp.ConcatWs, exp.StrPosition, exp.StartsWith, exp.MD5, exp.Trim, exp.Overlay, exp.Abs,
+    exp.Replace, exp.Concat, exp.ConcatWs, exp.StrPosition, exp.StartsWith, exp.MD5, exp.Trim, exp.Abs,
     exp.Floor, exp.Ceil, exp.Cast, exp.DataType, exp.DataTypeParam, exp.Interval, exp.Var, exp.TimestampTrunc,
     exp.Extract, exp.AtTimeZone, exp.JSONExtract, exp.JSONExtractScalar, exp.JSONBExtract, exp.JSONBExtractScalar,
     exp.JSONPath, exp.JSONPathRoot, exp.JSONPathKey, exp.JSONPathSubscript, exp.JSONBContainsTopKey,

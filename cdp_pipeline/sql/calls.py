@@ -6,12 +6,11 @@ from collections.abc import Callable
 from sqlglot import exp
 
 from cdp_pipeline.errors import SqlError
-from cdp_pipeline.sql.functions import FUNCTIONS, LONGEST
+from cdp_pipeline.sql.functions import FUNCTIONS
 from cdp_pipeline.sql.kinds import DOUBLE, NULL, NUMBERS, NUMERIC, WHOLE, kind_of
 from cdp_pipeline.sql.regexes import check_pattern
 from cdp_pipeline.sql.time_formats import as_strftime
 
-_LONG = {"lpad": 1, "rpad": 1, "repeat": 1}
 _TAKEN = {"regexp_replace": True, "regexp_match": True, "regexp_count": True, "regexp_split_to_array": True,
           "regexp_like": False}  # fmt: skip
 _DRESSED = ("jsonb_build_object", "jsonb_build_array", "to_jsonb", "jsonb_agg")
@@ -67,12 +66,6 @@ def _shown(node: exp.Anonymous, place: int) -> str:
 
 def _unchecked(node: exp.Anonymous) -> None:
     """Nothing to look at."""
-
-
-def _check_length(node: exp.Anonymous) -> None:
-    length = node.expressions[1]
-    if not isinstance(length, exp.Literal) or not length.name.isdecimal() or int(length.name) > LONGEST:
-        raise SqlError(f"{node.name}() makes at most {LONGEST:,} characters here, and at least none.")
 
 
 def _check_pattern(node: exp.Anonymous) -> None:
@@ -136,7 +129,6 @@ def _check_character(node: exp.Anonymous) -> None:
 
 
 _CHECKS: dict[str, Callable[[exp.Anonymous], None]] = {
-    **dict.fromkeys(_LONG, _check_length),
     **dict.fromkeys(_TAKEN, _check_pattern),
     "regexp_replace": _check_replacement,
     "round": _check_round,

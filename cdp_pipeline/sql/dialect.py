@@ -70,7 +70,7 @@ def parse(text: str, what: str) -> exp.Expr:
     if "\x00" in text:
         raise SqlError(f"The {what} holds a NUL character.")
     try:
-        _check_nesting(PostgreSQL().tokenize(text), what)
+        _check_tokens(PostgreSQL().tokenize(text), text, what)
         trees = [tree for tree in sqlglot.parse(text, read=PostgreSQL) if tree is not None]
     except SqlglotError as error:
         raise SqlError(f"`{shortened(text)}` is no SQL {what}: {_plain(error)}.") from error
@@ -90,7 +90,9 @@ def shortened(text: str) -> str:
     return text if len(text) <= 200 else text[:200] + "…"
 
 
-def _check_nesting(tokens: list[Token], what: str) -> None:
+def _check_tokens(tokens: list[Token], text: str, what: str) -> None:
+    if tokens and tokens[0].token_type in PostgreSQL.Tokenizer.COMMANDS:  # which sqlglot would not read any further
+        raise SqlError(f"`{shortened(text)}` is no {what}.")
     depth = 0
     for token in tokens:
         depth += (token.token_type in _OPENING) - (token.token_type in _CLOSING)

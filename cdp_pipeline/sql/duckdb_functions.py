@@ -87,10 +87,10 @@ _DIVIDE_NUMERIC = (
     "AS DECIMAL(38, 0)) * CAST(0.000000001 AS DECIMAL(10, 9)) END"
 )
 _MOD = f"CASE WHEN :b = 0 THEN {_error('division by zero')} ELSE :a % :b END"
+# A lambda mentions its argument by name, so that the power is worked out once.
 _POWER = (
-    "CASE WHEN isfinite(CAST(:a AS DOUBLE)) AND isfinite(CAST(:b AS DOUBLE)) "
-    "AND NOT isfinite(power(CAST(:a AS DOUBLE), CAST(:b AS DOUBLE))) "
-    f"THEN {_error('there is no such power')} ELSE power(CAST(:a AS DOUBLE), CAST(:b AS DOUBLE)) END"
+    "list_transform([power(CAST(:a AS DOUBLE), CAST(:b AS DOUBLE))], lambda cdp_p: CASE WHEN NOT isfinite(cdp_p) "
+    "THEN error('there is no such power: ' || CAST(cdp_p AS VARCHAR)) ELSE cdp_p END)[1]"
 )
 _MODE = (
     "list_sort(list_transform(map_entries(histogram(:a)), "

@@ -16,6 +16,7 @@ from cdp_pipeline.sql.clock import as_now
 from cdp_pipeline.sql.context import as_context
 from cdp_pipeline.sql.dialect import parse
 from cdp_pipeline.sql.forms import rewrite_up
+from cdp_pipeline.sql.growth import check_growth
 from cdp_pipeline.sql.meaning import to_forms
 from cdp_pipeline.sql.set_returning import split
 
@@ -51,6 +52,7 @@ def parse_expression(
     tree = as_context(tree) if context else tree
     for node in tree.walk():
         check_node(node, may)
+    check_growth(tree)
     tree = rewrite_up(tree, as_now)
     for column in columns_of(tree):
         if types and column.name in types:

@@ -108,17 +108,19 @@ def _spread(node: exp.Expr) -> exp.Expr:
     """FILTER and OVER belong to each aggregate of which a form consists."""
     if not isinstance(node.this, exp.Paren):
         return node
-    form = node.this
-
-    def around(inner: exp.Expr) -> exp.Expr:
-        is_filtered = isinstance(inner.parent, (exp.Filter, exp.WithinGroup))
-        if is_filtered or not isinstance(inner, (exp.AggFunc, exp.Filter, exp.WithinGroup)):
-            return inner
+    form = node.this.copy()
+    for aggregate in _outermost(form):
         spread = node.copy()
-        spread.set("this", inner.copy())
-        return spread
+        spread.set("this", aggregate.copy())
+        aggregate.replace(spread)
+    return form
 
-    return rewrite_up(form, around)
+
+def _outermost(node: exp.Expr) -> list[exp.Expr]:
+    """The aggregates below a node, without those within others."""
+    if isinstance(node, (exp.AggFunc, exp.Filter, exp.WithinGroup)):
+        return [node]
+    return [aggregate for child in node.iter_expressions() for aggregate in _outermost(child)]
 
 
 def rewrite_up(tree: exp.Expr, rewrite: Callable[[exp.Expr], exp.Expr]) -> exp.Expr:

@@ -10,7 +10,6 @@ timestamptz, interval, jsonb, uuid, or an array of one of them, such as `text[]`
 from dataclasses import dataclass
 
 ARGUMENT = "the argument's"  # a function's kind that is its first argument's
-LONGEST = 10_000  # characters that lpad, rpad and repeat may be told to make
 
 
 @dataclass(frozen=True)
@@ -43,9 +42,9 @@ FUNCTIONS: dict[str, Function] = {
     "btrim": Function("text", 1, 2),
     "ltrim": Function("text", 1, 2, form=False),
     "rtrim": Function("text", 1, 2, form=False),
-    "lpad": Function("text", 2, 3, literals=(1,)),
-    "rpad": Function("text", 2, 3, literals=(1,)),
-    "repeat": Function("text", 2, 2, form=False, literals=(1,)),
+    "lpad": Function("text", 2, 3),
+    "rpad": Function("text", 2, 3),
+    "repeat": Function("text", 2, 2, form=False),
     "reverse": Function("text", 1, 1, form=False),
     "translate": Function("text", 3, 3, form=False),
     "ascii": Function("whole", 1, 1, form=False),

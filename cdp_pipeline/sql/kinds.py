@@ -31,7 +31,7 @@ _FIXED: dict[type[exp.Expr], str] = {
     exp.JSONExtract: "jsonb", exp.JSONBExtract: "jsonb", exp.JSONExtractScalar: "text", exp.JSONBExtractScalar: "text",
     exp.Lower: "text", exp.Upper: "text", exp.Substring: "text", exp.Left: "text", exp.Right: "text",
     exp.SplitPart: "text", exp.Replace: "text", exp.Concat: "text", exp.ConcatWs: "text", exp.MD5: "text",
-    exp.Trim: "text", exp.Overlay: "text", exp.GroupConcat: "text",
+    exp.Trim: "text", exp.GroupConcat: "text",
     exp.Length: WHOLE, exp.StrPosition: WHOLE, exp.Count: WHOLE, exp.Extract: DOUBLE,
     exp.Interval: "interval", exp.CurrentDate: "date", exp.CurrentTimestamp: "timestamptz",
     exp.Localtimestamp: "timestamp",

@@ -12,6 +12,7 @@ from cdp_pipeline.sql.calls import call_form
 from cdp_pipeline.sql.forms import rewrite_up
 from cdp_pipeline.sql.kinds import DOUBLE, LITERAL, NULL, NUMERIC, WHOLE, kind_of
 from cdp_pipeline.sql.operators import operator_form
+from cdp_pipeline.sql.regexes import check_pattern
 
 EXACT = exp.DataType.build("numeric(38, 9)", dialect="postgres")
 _WHOLE_TYPES = {exp.DType.INT, exp.DType.BIGINT, exp.DType.SMALLINT}
@@ -44,9 +45,9 @@ def _to_form(node: exp.Expr) -> exp.Expr:
     if isinstance(node, (exp.JSONBExtract, exp.JSONBExtractScalar)):
         return _path(node, _array_steps(node), isinstance(node, exp.JSONBExtractScalar))
     if isinstance(node, exp.RegexpLike):
-        return exp.func("cdp_matches", node.this, node.expression)
+        return exp.func("cdp_matches", node.this, _pattern(node))
     if isinstance(node, exp.RegexpILike):
-        return exp.func("cdp_imatches", node.this, node.expression)
+        return exp.func("cdp_imatches", node.this, _pattern(node))
     if isinstance(node, (exp.Like, exp.ILike)):
         like = exp.func("cdp_ilike" if isinstance(node, exp.ILike) else "cdp_like", node.this, node.expression)
         return exp.Not(this=like) if node.args.get("negate") else like
@@ -59,6 +60,14 @@ def _to_form(node: exp.Expr) -> exp.Expr:
     if isinstance(node, exp.Anonymous):
         return call_form(node)
     return operator_form(node)
+
+
+def _pattern(node: exp.Expr) -> exp.Expr:
+    pattern: exp.Expr = node.expression
+    if not isinstance(pattern, exp.Literal):
+        raise SqlError(f"`{node.sql('postgres')}`: the regular expression must be a literal.")
+    check_pattern(pattern.name, taken=False)
+    return pattern
 
 
 def _divide(node: exp.Expr) -> exp.Expr:

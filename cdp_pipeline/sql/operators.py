@@ -1,5 +1,6 @@
 """What a user's operators and PostgreSQL's functions of their own syntax mean, beside those that read JSON paths."""
 
+import re
 from collections.abc import Callable
 from functools import reduce
 from zoneinfo import available_timezones
@@ -13,6 +14,10 @@ from cdp_pipeline.sql.regexes import check_pattern
 _COMPARED = (exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.NullSafeEQ, exp.NullSafeNEQ)
 _FIELDS = ("YEAR", "MONTH", "DAY", "HOUR", "MINUTE", "EPOCH", "DOW", "ISODOW", "DOY", "WEEK", "QUARTER", "ISOYEAR")
 _UNITS = ("YEAR", "QUARTER", "MONTH", "WEEK", "DAY", "HOUR", "MINUTE", "SECOND")
+_INTERVAL = re.compile(
+    r"([+-]?\d+(\.\d+)? *(years?|months?|mons?|weeks?|days?|hours?|minutes?|mins?|seconds?|secs?) *)+|\d+:\d\d(:\d\d)?",
+    re.IGNORECASE,
+)
 _DATES = ("date", "timestamp", "timestamptz", "interval", None)
 
 
@@ -137,16 +142,17 @@ def _substring(node: exp.Expr) -> exp.Expr:
     return node
 
 
-def _matched(node: exp.Expr) -> exp.Expr:
-    pattern = node.expressions[1]
-    if isinstance(pattern, exp.Literal):
-        check_pattern(pattern.name, taken=False)
+def _interval(node: exp.Expr) -> exp.Expr:
+    unit = node.args.get("unit")
+    text = f"{node.this.name} {unit.name if unit is not None else ''}".strip()
+    if not isinstance(node.this, exp.Literal) or not _INTERVAL.fullmatch(text):
+        raise SqlError(f"`{node.sql('postgres')}` is no interval.", "Write: interval '1 month 2 days', times a number.")
     return node
 
 
-def _interval(node: exp.Expr) -> exp.Expr:
-    if not isinstance(node.this, exp.Literal):
-        raise SqlError(f"`{node.sql('postgres')}` is calculated.", "Multiply: 3 * interval '1 day'.")
+def _array(node: exp.Expr) -> exp.Expr:
+    if any(isinstance(element, exp.Array) for element in node.expressions):
+        raise SqlError(f"`{node.sql('postgres')}` is an array of arrays, which is not supported.")
     return node
 
 
@@ -164,4 +170,5 @@ _FORMS: dict[type[exp.Expr] | tuple[type[exp.Expr], ...], Callable[[exp.Expr], e
     exp.AtTimeZone: _at_zone,
     exp.Substring: _substring,
     exp.Interval: _interval,
+    exp.Array: _array,
 }

@@ -15,6 +15,7 @@ from cdp_pipeline.sql.clock import as_now, reads_clock
 from cdp_pipeline.sql.context import as_context, context_keys
 from cdp_pipeline.sql.dialect import parse, shortened
 from cdp_pipeline.sql.forms import rewrite_up
+from cdp_pipeline.sql.growth import check_growth
 from cdp_pipeline.sql.kinds import kind_of_type
 from cdp_pipeline.sql.meaning import query_to_forms
 from cdp_pipeline.sql.query_checks import check_queries
@@ -30,7 +31,8 @@ class Query:
     """A whole query that only reads.
 
     Attributes:
-        tree: what it means; the tables that it was given stand in it by their names.
+        tree: what it means; the tables that it was given stand in it by their names. Without their columns it is as the
+            user wrote it.
         reads: the given tables that it reads.
         tables: the columns of the given tables, with their kinds; None where they were not given.
         columns: the names of what it gives; `*` where that depends on columns that were not given.
@@ -97,13 +99,14 @@ def _read(tree: exp.Query, tables: Collection[str] | Mapping[str, Mapping[str, s
     tree = read if isinstance(read, exp.Query) else exp.select(read)
     for node in tree.walk():
         check_node(node, _MAY)
+    check_growth(tree)
     rewrite_up(tree, as_now)
     known = _columns_of(tables)
     reader = Reader(known)
     relation = reader.query(tree, {}, None)
     check_queries(tree, tuple(relation.columns or ()))
     return Query(
-        tree=query_to_forms(tree),
+        tree=tree if None in known.values() else query_to_forms(tree),
         reads=frozenset(reader.reads),
         tables=known,
         columns=_names(relation.columns),

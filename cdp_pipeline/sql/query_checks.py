@@ -3,6 +3,7 @@
 from sqlglot import exp
 
 from cdp_pipeline.errors import SqlError
+from cdp_pipeline.sql.functions import WINDOW_FUNCTIONS
 from cdp_pipeline.sql.kinds import kind_of
 
 
@@ -21,6 +22,8 @@ def check_queries(tree: exp.Expr, columns: tuple[str, ...]) -> None:
             _check_limit(node, tree, columns)
         if isinstance(node, exp.Join):
             _check_join(node)
+        if isinstance(node, exp.Window):
+            _check_window(node)
         if isinstance(node, (exp.Group, exp.Distinct, exp.Order)):
             _check_comparable(node, is_top=node.parent is tree)
 
@@ -44,6 +47,15 @@ def _check_join(node: exp.Join) -> None:
         raise SqlError("`using` is not supported.", "Write: on a.column = b.column.")
 
 
+def _check_window(node: exp.Window) -> None:
+    called = node.this
+    by_order = isinstance(called, exp.Anonymous) and called.name.lower() in WINDOW_FUNCTIONS
+    if by_order and not node.args.get("order") and not node.args.get("alias"):
+        raise SqlError(f"`{node.sql('postgres')}` needs an order.", "Write: over (order by event_time, id).")
+    for value in node.args.get("partition_by") or []:
+        _refuse_json(value)
+
+
 def _check_comparable(node: exp.Expr, *, is_top: bool) -> None:
     """JSON values are compared by their texts on one engine and by their contents on another."""
     if isinstance(node, exp.Distinct) and isinstance(node.parent, exp.Select) and not node.args.get("on"):
@@ -51,8 +63,13 @@ def _check_comparable(node: exp.Expr, *, is_top: bool) -> None:
     else:
         values = [part.this if isinstance(part, exp.Ordered) else part for part in node.expressions]
     for value in values:
-        if kind_of(value) == "jsonb" and not (is_top and isinstance(node, exp.Order)):
-            raise SqlError(
-                f"`{value.unalias().sql('postgres')}` is JSON, which has no order and is not compared.",
-                "Take its text: payload->>'name'.",
-            )
+        if not (is_top and isinstance(node, exp.Order)):
+            _refuse_json(value)
+
+
+def _refuse_json(value: exp.Expr) -> None:
+    if kind_of(value) == "jsonb":
+        raise SqlError(
+            f"`{value.unalias().sql('postgres')}` is JSON, which has no order and is not compared.",
+            "Take its text: payload->>'name'.",
+        )

@@ -8,9 +8,9 @@ import re
 
 from cdp_pipeline.errors import SqlError
 
-_OF_ONE_ENGINE = re.compile(r"\(\?|\\[1-9mMyYAZBb]|\*\*\*|\[\[[.=:][<>]|\\[cuUx]")
-_GROUP = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|(\()")
-_MANY_WAYS = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|(\||[*+?}]\?|\)[*?{])")
+_OF_ONE_ENGINE = re.compile(r"\(\?(?!:)|\\[^dDwWsStnr\W_]|\*\*\*|\[\[[.=]|\[\[:[<>]")
+_GROUP = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|(\((?!\?))")
+_MANY_WAYS = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|(\||[*+?}]\?|\)[*?{+])")
 
 
 def check_pattern(pattern: str, *, taken: bool) -> None:
@@ -23,7 +23,7 @@ def check_pattern(pattern: str, *, taken: bool) -> None:
     Raises:
         SqlError: it is such; the message says what of it.
     """
-    found = _OF_ONE_ENGINE.search(pattern)
+    found = _OF_ONE_ENGINE.search(pattern.removeprefix("(?i)"))
     if found is not None:
         raise SqlError(
             f"`{found[0]}` in the regular expression '{pattern[:80]}' is not supported.",

@@ -61,7 +61,9 @@ def as_table(source: exp.Expr) -> tuple[exp.Expr, dict[str, str | None], str | N
     alias = source.args.get("alias")
     called = alias.name if alias is not None and alias.this else name
     names = [column.name for column in alias.args.get("columns") or []] if alias is not None else []
-    ordinality = bool(source.args.get("ordinality") or source.args.get("offset"))
+    offset = source.args.get("offset")  # what sqlglot makes of the name of the ordinality of `unnest`
+    names += [offset.name] if isinstance(offset, exp.Identifier) else []
+    ordinality = bool(source.args.get("ordinality") or offset)
     query, columns, scalar = _rows_of(call, name, called, ordinality)
     if len(names) > len(columns):
         raise SqlError(f"{name}() gives {len(columns)} columns, and {len(names)} are named.")

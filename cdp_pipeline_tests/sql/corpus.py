@@ -1,20 +1,20 @@
 """What the corpus runs on, and when two values are equal.
 
 Numbers are equal when they differ by less than a billionth, or in the thirteenth digit: what a query calculates is
-numeric(38,9), where PostgreSQL itself may keep more digits, and double precision depends on the order of adding. JSON is
-equal when it holds the same.
+numeric(38,9), where PostgreSQL itself may keep more digits, and double precision depends on the order of adding. JSON
+is equal when it holds the same.
 """
 
 import json
 import math
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
-from cdp_pipeline.sql.statements import Statement, statement
+from cdp_pipeline.sql.statements import statement
 from cdp_pipeline.warehouse.base import Connection
 
-AS_OF = "2026-01-20 12:00:00+00"
 COLUMNS = {
     "id": "text", "type": "text", "event_time": "timestamptz", "payload": "jsonb", "n": "bigint", "x": "numeric(38,9)",
     "d": "double precision", "s": "text", "at": "timestamp", "day": "date", "flag": "boolean",
@@ -31,37 +31,70 @@ ROWS: list[tuple[int, tuple[str | None, ...]]] = [
          "0", "0.000000001", "3.5", "", "2024-02-29 00:00:00", "2024-02-29", None)),
     (2, ("e4", "view", "2026-02-01 00:00:00+00", "{}", "3", "1000.005", "2.5", "  ab ", "2026-12-31 01:02:03",
          "2027-01-01", "true")),
-    (2, ("e5", None, "2025-12-29 06:15:00+00", '{"user": null, "items": null}', None, None, None, None, None, None, None)),
+    (2, ("e5", None, "2025-12-29 06:15:00+00", '{"user": null, "items": null}', *[None] * 7)),
     (2, ("e6", "Ärger", "2026-01-10 00:00:00+00", '{"name": "a\\nb", "user": "x"}', "42", "-0.5", "1e10", "a\nb100%",
          "2026-03-29 02:30:00", "2026-03-29", "false")),
 ]  # fmt: skip
-NOBODY = 3
+FOLDER = Path(__file__).parent
+ENTITIES = (1, 2, 3)  # the last has no rows
 
 
-def fill(connection: Connection) -> None:
-    """Make the temporary tables `corpus_rows`, with the rows of all entities, and `corpus_entities`."""
-    names = ["entity_id", *COLUMNS]
-    casts = ", ".join(
-        f"cast(v.{name} as {kind}) as {name}" for name, kind in {"entity_id": "bigint", **COLUMNS}.items()
-    )
-    values = ", ".join(f"({entity}, {', '.join(map(literal, row))})" for entity, row in ROWS)
-    text = f"create temporary table corpus_rows as select {casts} from (values {values}) as v ({', '.join(names)})"
-    connection.run(statement("corpus_rows", text))
-    connection.run(
-        statement("corpus_entities", "create temporary table corpus_entities as "
-                  "select v.entity_id from (values (1), (2), (3)) as v (entity_id)")
-    )  # fmt: skip
+def lines_of(file: str) -> list[str]:
+    """Return the lines of a file of the corpus that are no comments."""
+    lines = (FOLDER / file).read_text(encoding="utf-8").splitlines()
+    return [line for line in lines if line and not line.startswith("--")]
+
+
+def fill(connection: Connection, *, stranger: tuple[int, str] | None = None) -> None:
+    """Make the temporary tables `corpus_rows`, with the rows of all entities, and `corpus_entities`.
+
+    A stranger is one more entity, whose row has the text in all columns of text; `corpus_entities` lacks it.
+    """
+    kinds = {"entity_id": "bigint", **COLUMNS}
+    casts = ", ".join(f"cast(v.{name} as {kind}) as {name}" for name, kind in kinds.items())
+    values = ", ".join(f"({entity}, {', '.join(map(literal, row))})" for entity, row in rows_with(stranger))
+    rows = " ".join(("select", casts, "from (values", values, ") as v (", ", ".join(kinds), ")"))
+    entities = "select v.entity_id from (values (1), (2), (3)) as v (entity_id)"
+    for name, query in (("corpus_rows", rows), ("corpus_entities", entities)):
+        connection.run(statement(name, f"create temporary table {name} as {query}"))
+
+
+def rows_with(stranger: tuple[int, str] | None) -> list[tuple[int, tuple[str | None, ...]]]:
+    """Return the rows, with one of a stranger."""
+    if stranger is None:
+        return ROWS
+    entity, mark = stranger
+    texts = tuple(mark if kind == "text" else None for kind in COLUMNS.values())
+    return [*ROWS, (entity, texts)]
+
+
+def instant() -> datetime:
+    """Return the time as of which the corpus is read."""
+    return datetime(2026, 1, 20, 12, tzinfo=UTC)
 
 
 def literal(value: str | None) -> str:
     return "null" if value is None else "'" + value.replace("'", "''") + "'"
 
 
-def rows_of(entity: int) -> Statement:
-    """Make `base` hold the rows of one entity, for PostgreSQL's own reading of a query."""
-    columns = ", ".join(f"r.{name}" for name in COLUMNS)
-    text = f"create temporary table base as select {columns} from corpus_rows as r where r.entity_id = {entity}"
-    return statement("corpus_base", text)
+def share(postgresql: Connection) -> None:
+    """Make for each entity a schema with its rows as the table `base`, for PostgreSQL's own reading of a query."""
+    kinds = {name: 'text collate "C"' if kind == "text" else kind for name, kind in COLUMNS.items()}
+    columns = ", ".join(f"{name} {kind}" for name, kind in kinds.items())
+    for entity in ENTITIES:
+        own = (", ".join(COLUMNS), "from corpus_rows where entity_id =", str(entity))
+        postgresql.run_text(f"create schema e{entity}", {}, "corpus")
+        postgresql.run_text(f"create table e{entity}.base ({columns})", {}, "corpus")
+        postgresql.run_text(" ".join(("insert into", f"e{entity}.base", "select", *own)), {}, "corpus")
+
+
+def raw_rows(postgresql: Connection, entity: int, query: str) -> list[tuple[Any, ...]]:
+    """PostgreSQL's own rows of a query for one entity."""
+    postgresql.run_text(f"set search_path to e{entity}", {}, "corpus")
+    try:
+        return [read_row(row) for row in postgresql.fetch_text(query.replace("%", "%%"), {}, "corpus")]
+    finally:
+        postgresql.run_text("set search_path to public", {}, "corpus")
 
 
 def same(left: Any, right: Any) -> bool:
@@ -79,6 +112,16 @@ def same(left: Any, right: Any) -> bool:
     return type(left) is type(right) and bool(left == right)
 
 
-def read(value: Any, *, is_json: bool) -> Any:
-    """Read a value as it is compared."""
-    return json.loads(value) if is_json and isinstance(value, str) else value
+def read(value: Any) -> Any:
+    """Read JSON as what it holds."""
+    return json.loads(value) if isinstance(value, str) else value
+
+
+def read_row(row: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Read a row, in which what looks like JSON is some."""
+    return tuple(read(value) if str(value)[:1] in ("{", "[") else value for value in row)
+
+
+def roughly(row: tuple[Any, ...]) -> str:
+    """Return a key by which rows are sorted alike, though their numbers may differ a little."""
+    return repr([f"{float(v):.6g}" if type(v) in (int, float, Decimal) else repr(v) for v in row])

@@ -1,21 +1,36 @@
 """The corpus: expressions and queries that mean the same on every engine as in PostgreSQL itself, or are refused."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import pytest
 from sqlglot import exp
 
+from cdp_pipeline.errors import SqlError
 from cdp_pipeline.sql.expressions import bind_known, parse_expression
 from cdp_pipeline.sql.kinds import kind_of
+from cdp_pipeline.sql.per_entity import per_entity
+from cdp_pipeline.sql.queries import parse_query
 from cdp_pipeline.sql.statements import from_tree
 from cdp_pipeline.warehouse.base import Connection
 from cdp_pipeline_tests.engines import ENGINES
-from cdp_pipeline_tests.sql.corpus import COLUMNS, fill, read, same
-from cdp_pipeline_tests.sql.corpus_expressions import EXPRESSIONS
+from cdp_pipeline_tests.sql.corpus import (
+    COLUMNS,
+    ENTITIES,
+    fill,
+    lines_of,
+    raw_rows,
+    read,
+    read_row,
+    roughly,
+    same,
+    share,
+)
+from cdp_pipeline_tests.sql.corpus_refused import EXPRESSIONS as EXPRESSIONS_REFUSED
+from cdp_pipeline_tests.sql.corpus_refused import QUERIES as QUERIES_REFUSED
 
 Warehouses = Mapping[str, Connection]
-TEXTS = [line.strip() for texts in EXPRESSIONS.values() for line in texts.strip().splitlines()]
+TEXTS = lines_of("corpus_expressions.sql")
 
 
 @pytest.fixture(scope="module")
@@ -24,28 +39,72 @@ def warehouses(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warehouses]
     opened = {name: engine.open(tmp_path_factory.mktemp(f"corpus_{name}")) for name, engine in ENGINES.items()}
     for connection in opened.values():
         fill(connection)
+    share(opened["postgresql"])
     yield opened
     for connection in opened.values():
         connection.close()
 
 
 def test_an_expression_gives_postgresqls_value_everywhere(warehouses: Warehouses) -> None:
-    known = {name: exp.column(name, table="r") for name in COLUMNS}
+    known: dict[str, exp.Expr] = {name: exp.column(name, table="r") for name in COLUMNS}
     trees = [parse_expression(text, types=COLUMNS) for text in TEXTS]
     bound = [exp.alias_(bind_known(tree, known), f"c{number}") for number, tree in enumerate(trees)]
     query = exp.select(*bound).from_("corpus_rows as r").order_by("r.id")
     given = {name: connection.fetch(from_tree("corpus", query)) for name, connection in warehouses.items()}
-    raw = ", ".join(TEXTS).replace("%", "%%")
-    given["PostgreSQL itself"] = warehouses["postgresql"].fetch_text(
-        f"select {raw} from corpus_rows order by id", {}, ""
-    )
+    raw = " ".join(("select", ", ".join(TEXTS).replace("%", "%%"), "from corpus_rows order by id"))
+    given["PostgreSQL itself"] = warehouses["postgresql"].fetch_text(raw, {}, "corpus")
     wrong = []
     for number, (text, tree) in enumerate(zip(TEXTS, trees, strict=True)):
         is_json = kind_of(tree) == "jsonb"
-        values = {name: [read(row[number], is_json=is_json) for row in rows] for name, rows in given.items()}
+        values = {name: [read(row[number]) if is_json else row[number] for row in rows] for name, rows in given.items()}
         if not all(same(values["PostgreSQL itself"], of) for of in values.values()):
             wrong.append(_told(text, values))
     assert not wrong, "\n".join(wrong)
+
+
+def test_a_query_gives_postgresqls_rows_for_each_entity_everywhere(warehouses: Warehouses) -> None:
+    wrong = []
+    for text in (line.removesuffix(";") for line in lines_of("corpus_queries.sql")):
+        query = parse_query(text, {"base": COLUMNS})
+        rows = exp.to_table("corpus_rows")
+        tree = per_entity(query, exp.to_table("corpus_entities"), {"base": rows})
+        given = {
+            name: sorted(map(read_row, connection.fetch(from_tree("corpus", tree))), key=lambda row: (row[0], row[-1]))
+            for name, connection in warehouses.items()
+        }
+        raw = [(entity, *row) for entity in ENTITIES for row in raw_rows(warehouses["postgresql"], entity, text)]
+        ours = [row[:-1] for row in given["postgresql"]]
+        if not query.ordered:
+            ours, raw = sorted(ours, key=roughly), sorted(raw, key=roughly)
+        if not same(given["duckdb"], given["postgresql"]) or not same(ours, raw):
+            wrong.append(_told(text, {**given, "PostgreSQL itself": raw}))
+    assert not wrong, "\n".join(wrong)
+
+
+def test_a_limit_without_an_order_takes_the_least(warehouses: Warehouses) -> None:
+    query = parse_query("select n from base limit 2", {"base": COLUMNS})
+    tree = per_entity(query, exp.to_table("corpus_entities"), {"base": exp.to_table("corpus_rows")})
+    for connection in warehouses.values():
+        assert sorted(connection.fetch(from_tree("limit", tree))) == [(1, -7, 1), (1, 0, 2), (2, 3, 1), (2, 42, 2)]
+
+
+def test_what_is_not_equal_everywhere_is_refused() -> None:
+    wrong = [
+        *_refused(EXPRESSIONS_REFUSED, lambda text: parse_expression(text, types=COLUMNS)),
+        *_refused(QUERIES_REFUSED, lambda text: parse_query(text, {"base": COLUMNS})),
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+def _refused(texts: Mapping[str, str], parse: Callable[[str], object]) -> Iterator[str]:
+    for text, part in texts.items():
+        try:
+            parse(text)
+        except SqlError as error:
+            if part not in str(error):
+                yield f"{text}: {error}"
+        else:
+            yield f"{text}: is not refused"
 
 
 def _told(text: str, values: Mapping[str, list[Any]]) -> str:
