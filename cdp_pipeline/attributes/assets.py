@@ -138,6 +138,9 @@ def _of_kind(project: Project, kind: str) -> dg.AssetsDefinition:
     specs = list(definition_specs(project.entities[kind]))
     keys = [spec.key for spec in specs]
     upstream = keys or [table_key(tables.STITCHED_EVENTS, kind)]
+    values = table_key(tables.CONTEXT_VALUES, kind)
+    of_context = [key for key in keys if key.path[:-1] == values.path] or [table_key(tables.STITCHED_EVENTS, kind)]
+    specs.append(table_spec(tables.CONTEXT_VALUES, stage, GROUP, of_context))
     pii = any(attribute.pii for attribute in attributes)
     metadata = sql_metadata(plan.SQL, changes.SQL)
     specs.append(table_spec(_profiles_table(attributes), stage, GROUP, upstream, pii=pii, metadata=metadata))
@@ -168,7 +171,7 @@ def _of_kind(project: Project, kind: str) -> dg.AssetsDefinition:
             table_key(table, kind): count_rows(warehouse.connection, table, stage)
             for table in (tables.PROFILES, *counted_in)
         }
-        rows = {key: counted.get(key) for key in (*keys, profiles, view, *counted)}
+        rows = {key: counted.get(key) for key in (*keys, values, profiles, view, *counted)}
         yield from stage_results(context, stage, facts, profiles, rows)
 
     return work

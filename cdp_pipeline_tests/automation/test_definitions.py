@@ -49,6 +49,7 @@ LINEAGE = {
     "customer/attributes/revenue": "customer/stitched_events",
     "customer/profiles": "customer/attributes/n_events customer/attributes/revenue",
     "customer/attributes": "customer/profiles",
+    "customer/context_values": "customer/stitched_events",
     "customer/attribute_counts": "customer/profiles",
     "customer/attribute_value_counts": "customer/profiles",
     "cdp/metrics": "customer/profiles",
@@ -62,7 +63,7 @@ GROUPS = {
     "customer/identifiers customer/identity_graph customer/quarantined_identifiers customer/refused_links "
     "customer/replays customer/resolved_web customer/stitched_events",
     "customer_attributes": "customer/attribute_counts customer/attribute_value_counts customer/attributes "
-    "customer/attributes/n_events customer/attributes/revenue customer/profiles",
+    "customer/attributes/n_events customer/attributes/revenue customer/context_values customer/profiles",
     "quality": "cdp/metrics cdp/runs",
     "landing": "landing/web",
 }
