@@ -8,7 +8,9 @@ import pytest
 from sqlglot import exp
 
 from cdp_pipeline.errors import SqlError
+from cdp_pipeline.sql.duckdb_functions import FUNCTIONS as FORMS
 from cdp_pipeline.sql.expressions import bind_known, parse_expression
+from cdp_pipeline.sql.functions import FUNCTIONS
 from cdp_pipeline.sql.kinds import kind_of
 from cdp_pipeline.sql.per_entity import per_entity
 from cdp_pipeline.sql.queries import parse_query
@@ -91,6 +93,14 @@ def _difference(text: str, warehouses: Warehouses) -> str | None:
     if same(given["duckdb"], given["postgresql"]) and same(ours, raw):
         return None
     return _told(text, {**given, "PostgreSQL itself": raw})
+
+
+def test_every_form_stands_in_the_corpus() -> None:
+    trees = [parse_expression(text, types=COLUMNS) for text in TEXTS]
+    trees += [parse_query(text.removesuffix(";"), {"base": COLUMNS}).tree for text in lines_of("corpus_queries.sql")]
+    called = {call.name.lower() for tree in trees for call in tree.find_all(exp.Anonymous)}
+    assert FORMS.keys() - called == {"cdp_json_order"}  # which `per_entity` adds
+    assert {f"cdp_{name}" if function.form else name for name, function in FUNCTIONS.items()} - called == set()
 
 
 def test_a_limit_without_an_order_takes_the_least(warehouses: Warehouses) -> None:
