@@ -88,11 +88,13 @@ def _divide(node: exp.Expr) -> exp.Expr:
 
 def _cast(node: exp.Cast) -> exp.Expr:
     if node.to.this is exp.DType.DECIMAL and not node.to.expressions:
-        return exp.cast(node.this, EXACT.copy())
+        return _cast(exp.cast(node.this, EXACT.copy()))
     if node.to.this in exp.DataType.TEXT_TYPES and kind_of(node.this) == "jsonb":
         return exp.func("cdp_json_text", node.this)
     if node.to.this in _WHOLE_TYPES and _is_text(node.this):
         return exp.func("cdp_whole", node.this, exp.cast(exp.null(), node.to))
+    if node.to.this is exp.DType.DECIMAL and _is_text(node.this):
+        return exp.func("cdp_exact", node.this, exp.cast(exp.null(), node.to))
     return node
 
 
