@@ -10,7 +10,7 @@ _OUTER = ("outer_value", "outer_weight", "outer_filter")
 _OF_EVENTS = ("sources", "events", "version")
 _OF_ROWS = (*_OF_EVENTS, "filter", "from_", "weight", *_OUTER)
 # The types that read no rows by keys of their own, and what to do instead of writing such a key.
-_WITHOUT_ROWS = {
+WITHOUT_ROWS = {
     "derived": "Its expression reads other attributes; let those leave out what does not count.",
     "custom": "Say it in the query itself.",
     "identifiers": "Type identifiers lists the entity's identifiers of one type.",
@@ -21,10 +21,10 @@ _LISTS = ("list", "identifiers")
 def misplaced_keys(attribute: Attribute) -> Iterator[tuple[str, SqlError]]:
     """Gives each key that has no place where it stands, or is missing, with the mistake."""
     yield from _value_or_identifier(attribute)
-    if attribute.type in _WITHOUT_ROWS:
+    if attribute.type in WITHOUT_ROWS:
         for key in _OF_ROWS:
             if getattr(attribute, key):
-                yield key.rstrip("_"), _meaningless(key, attribute, _WITHOUT_ROWS[attribute.type])
+                yield key.rstrip("_"), _meaningless(key, attribute, WITHOUT_ROWS[attribute.type])
     else:
         yield from _keys_of_rows(attribute)
     if attribute.multiple and attribute.type not in ("custom", *_LISTS):
@@ -35,7 +35,7 @@ def misplaced_keys(attribute: Attribute) -> Iterator[tuple[str, SqlError]]:
 def _value_or_identifier(attribute: Attribute) -> Iterator[tuple[str, SqlError]]:
     is_list = attribute.type == "identifiers"
     if is_list and attribute.value:
-        yield "value", _meaningless("value", attribute, _WITHOUT_ROWS["identifiers"])
+        yield "value", _meaningless("value", attribute, WITHOUT_ROWS["identifiers"])
     elif not is_list and not attribute.value:
         yield "value", SqlError("is missing.", f"Write what type {attribute.type} is to work out.")
     if is_list and attribute.identifier is None:

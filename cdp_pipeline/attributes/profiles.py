@@ -16,6 +16,7 @@ from sqlglot import exp
 from cdp_pipeline.attributes.changes import note_changes
 from cdp_pipeline.attributes.culprit import explain_failure
 from cdp_pipeline.attributes.graph import Node, graph_of
+from cdp_pipeline.attributes.keys import WITHOUT_ROWS
 from cdp_pipeline.attributes.plan import SQL, named
 from cdp_pipeline.attributes.states import definition_hashes, has_aged, read_states, write_states
 from cdp_pipeline.attributes.table import has_columns_of, make_table, make_view
@@ -131,14 +132,12 @@ class _Profiles:
     def explain(self, connection: Connection, spec: StageSpec, error: CalculationError) -> Exception:
         """The error that names the attribute at fault."""
         readable = self._working_out.readable
-        return explain_failure(
-            connection,
-            spec,
-            shown(self._entity),
-            error,
-            relations=readable.relations,
-            owned=self._working_out.bind(readable.base(SQL["owned_events"].tree)),
+        attributes = [each for each in self._entity.attributes if each.type not in WITHOUT_ROWS]
+        owned = readable.base(SQL["owned_events"].tree)
+        found = explain_failure(
+            connection, spec, attributes, error, relations=readable.relations, owned=owned, bind=self._working_out.bind
         )
+        return self._working_out.failing_derived(owned, error) if found is error else found
 
     def _make_room(self) -> set[str]:
         """Gives the table the columns of the attributes, and makes the view over it; the columns that are new."""

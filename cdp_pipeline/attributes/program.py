@@ -56,6 +56,7 @@ class Program:
     Attributes:
         calculations: what the attributes asked for are, in the order of the project file.
         columns: the columns of the results: the attributes, and how often those failed that may fail.
+        has_tables: whether a slice needs temporary tables.
     """
 
     def __init__(
@@ -83,7 +84,7 @@ class Program:
                 self._add(written[node])
         self.calculations = [self._by_id[attribute.id] for attribute in entity.attributes if attribute.id in ids]
         self.columns = [*self.calculations, *filter(None, map(_errors, self.calculations))]
-        self._has_base = bool(self._metas or self._tables or readable.has_helpers)
+        self.has_tables = bool(self._metas or self._tables or readable.has_helpers)
 
     def tables(self, events: exp.Expr) -> Iterator[Made]:
         """The temporary tables of a slice, in the order in which they are made.
@@ -91,7 +92,7 @@ class Program:
         Args:
             events: the query of the events of the entities of the slice.
         """
-        if not self._has_base:
+        if not self.has_tables:
             return
         yield from self._readable.tables_of(self._metas, self._graph, events)
         for table in self._tables:
@@ -99,7 +100,7 @@ class Program:
 
     def results(self, events: exp.Expr) -> exp.Select:
         """One row for each entity of a slice: its id and the attributes asked for."""
-        owned = exp.select("*").from_(BASE_TABLE) if self._has_base else events
+        owned = exp.select("*").from_(BASE_TABLE) if self.has_tables else events
         query = results_query(self._plan, self._ready, owned)
         if not self._tables and not self._later:
             return _chosen(query, self.columns, self._ready)

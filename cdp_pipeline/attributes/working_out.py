@@ -13,6 +13,7 @@ from uuid import UUID
 from sqlglot import exp
 
 from cdp_pipeline.attributes.context_values import ContextValues, context_query, work_out
+from cdp_pipeline.attributes.culprit import largest
 from cdp_pipeline.attributes.definition_errors import first_line
 from cdp_pipeline.attributes.graph import Graph, Node
 from cdp_pipeline.attributes.language import at
@@ -99,6 +100,29 @@ class WorkingOut:
     def bind(self, tree: exp.Expr) -> exp.Expr:
         """The tree with the time of the run and the context values in their places."""
         return at(tree, self._work.current_run.as_of, self.context.values)
+
+    def failing_derived(self, owned: exp.Expr, error: WarehouseError) -> WarehouseError:
+        """The error that names the derived attribute at fault; the one that is given where none fails by itself.
+
+        Args:
+            owned: the query of all events with their entities.
+            error: what the engine said.
+        """
+        for attribute in self._entity.attributes:
+            program = self._program([attribute.id]) if attribute.type == "derived" else None
+            if program is None or program.has_tables:
+                continue
+            query = named("derived", self.bind(largest(program.results(owned), [attribute.id])))
+            try:
+                self._work.fetch(query)
+            except WarehouseError as found:
+                said = (
+                    f"{self._entity.kind} attribute {attribute.id}: {first_line(found)}. Nothing was written. Let its "
+                )
+                return WarehouseError(
+                    f"{said}expression spare what it cannot use, or say `on_error: null`.", statement=error.statement
+                )
+        return error
 
     def _program(self, ids: Collection[str]) -> Program:
         return Program(self._work.connection, self._entity, self._graph, self.readable, ids)

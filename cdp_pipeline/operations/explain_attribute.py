@@ -16,6 +16,7 @@ from sqlglot import exp
 
 from cdp_pipeline.attributes.families import family_of
 from cdp_pipeline.attributes.graph import BASE, Graph, Node, graph_of
+from cdp_pipeline.attributes.keys import WITHOUT_ROWS
 from cdp_pipeline.attributes.language import at
 from cdp_pipeline.attributes.plan import Plan, Rows
 from cdp_pipeline.attributes.readable import Readable
@@ -35,7 +36,6 @@ from cdp_pipeline.warehouse.base import Connection, Schemas
 SQL = Statements(__package__, "explain_attribute.sql")
 SHOWN = 50
 _OF_ITS_VALUE = ("most_frequent", "least_frequent")
-_WITHOUT_EVENTS = ("derived", "custom", "identifiers")
 
 
 @dataclass(frozen=True)
@@ -152,7 +152,7 @@ class _Events:
 
     def of(self, attribute: Attribute, entity_id: UUID, result: str | None) -> tuple[int, list[CountedEvent]]:
         """How many events count, and the first of them."""
-        if attribute.from_ is not None or attribute.type in _WITHOUT_EVENTS:
+        if attribute.from_ is not None or attribute.type in WITHOUT_ROWS:
             return (self._count(entity_id, exp.true()) if attribute.type == "custom" else 0), []
         rows = Plan(self._connection, self._readable.relations).read(BASE)
         counts: exp.Expr = exp.true()
