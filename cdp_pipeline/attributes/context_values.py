@@ -15,7 +15,7 @@ from sqlglot import exp
 from cdp_pipeline.attributes.calculation import Calculation
 from cdp_pipeline.attributes.definition_errors import first_line
 from cdp_pipeline.attributes.graph import EVENTS, PROFILES, Graph, Node
-from cdp_pipeline.attributes.language import at_no_time, read_query
+from cdp_pipeline.attributes.language import MOST_SECONDS, at_no_time, read_query
 from cdp_pipeline.attributes.plan import SQL, events_relation, named, no_rows
 from cdp_pipeline.attributes.readable import Readable, table_of_meta
 from cdp_pipeline.attributes.states import States
@@ -147,7 +147,8 @@ def work_out(
     tables[PROFILES] = exp.Subquery(this=profiles)
     tree = bind(_as_text(query, {name: tables[name] for name in query.reads}))
     try:
-        rows = work.fetch(named("context", tree))
+        with work.connection.bounded(MOST_SECONDS):
+            rows = work.fetch(named("context", tree))
     except WarehouseError as error:
         if error.transient:
             raise

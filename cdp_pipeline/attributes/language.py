@@ -10,6 +10,7 @@ from cdp_pipeline.sql.context import bind_context, context_keys
 from cdp_pipeline.sql.expressions import parse_expression
 from cdp_pipeline.sql.queries import Query, parse_over_rows, parse_query
 
+MOST_SECONDS = 3600  # that a statement with users' SQL may take, for a slice of the entities
 _NO_TIME = datetime(2000, 1, 1, tzinfo=UTC)
 
 

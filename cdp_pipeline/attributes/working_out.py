@@ -16,7 +16,7 @@ from cdp_pipeline.attributes.context_values import ContextValues, context_query,
 from cdp_pipeline.attributes.culprit import largest
 from cdp_pipeline.attributes.definition_errors import first_line
 from cdp_pipeline.attributes.graph import Graph, Node
-from cdp_pipeline.attributes.language import at
+from cdp_pipeline.attributes.language import MOST_SECONDS, at
 from cdp_pipeline.attributes.plan import SQL, named
 from cdp_pipeline.attributes.program import Program, errors_of
 from cdp_pipeline.attributes.readable import Made, Readable
@@ -116,11 +116,10 @@ class WorkingOut:
             try:
                 self._work.fetch(query)
             except WarehouseError as found:
-                said = (
-                    f"{self._entity.kind} attribute {attribute.id}: {first_line(found)}. Nothing was written. Let its "
-                )
                 return WarehouseError(
-                    f"{said}expression spare what it cannot use, or say `on_error: null`.", statement=error.statement
+                    f"{self._entity.kind} attribute {attribute.id}: {first_line(found)}. Nothing was written. Let its "
+                    "expression spare what it cannot use, or say `on_error: null`.",
+                    statement=error.statement,
                 )
         return error
 
@@ -250,7 +249,8 @@ class WorkingOut:
         tree = self.bind(tree)
         asked = {place.name for place in tree.find_all(exp.Placeholder)}
         values: dict[str, Any] = {key: value for key, value in part.items() if key in asked}
-        self._work.run(named(name, tree), **values)
+        with self._work.connection.bounded(MOST_SECONDS):
+            self._work.run(named(name, tree), **values)
 
     def _renew(self, layer: int) -> set[Node]:
         """Works out the context values of a layer that are due; the attributes that read those which changed."""
