@@ -10,6 +10,7 @@ from cdp_pipeline.sql.queries import Query
 
 # What an engine cannot try by itself: it is worked out over many rows.
 _OVER_ROWS = (exp.AggFunc, exp.Window, exp.Query, exp.Star)
+_READING = ("cdp_whole", "cdp_exact")  # their second argument says of which type they are
 _DOUBLE = exp.DataType.build("double precision")
 
 
@@ -31,7 +32,7 @@ def _type_of(node: exp.Expr) -> exp.DataType | None:
     """The type of a cast or a division; None: it is neither."""
     if isinstance(node, exp.Cast):
         return node.to
-    if isinstance(node, exp.Anonymous) and node.name.lower() == "cdp_whole":
+    if isinstance(node, exp.Anonymous) and node.name.lower() in _READING:
         wanted = node.expressions[1]
         return wanted.to if isinstance(wanted, exp.Cast) else None
     if isinstance(node, exp.Anonymous) and node.name.lower() == "cdp_divide":
@@ -40,4 +41,4 @@ def _type_of(node: exp.Expr) -> exp.DataType | None:
 
 
 def _is_tried(node: exp.Expr | None) -> bool:
-    return isinstance(node, exp.Anonymous) and node.name.lower() in ("cdp_try", "cdp_whole")
+    return isinstance(node, exp.Anonymous) and node.name.lower() in ("cdp_try", *_READING)

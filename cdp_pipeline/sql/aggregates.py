@@ -10,6 +10,7 @@ from cdp_pipeline.errors import SqlError
 from cdp_pipeline.sql.calls import dressed
 from cdp_pipeline.sql.functions import DOUBLE_AGGREGATES, GATHERING, WITHIN_GROUP
 from cdp_pipeline.sql.kinds import DOUBLE, NUMBERS, kind_of
+from cdp_pipeline.sql.shown import shown
 
 _FORMS = (
     *("cdp_sum", "cdp_average", "cdp_sum_double", "cdp_average_double"),
@@ -30,7 +31,7 @@ def aggregate_form(node: exp.Expr) -> exp.Expr:
     if isinstance(node, exp.GroupConcat):
         return _joined(node)
     if isinstance(node, (exp.Min, exp.Max)) and kind_of(node.this) in ("jsonb", "boolean", "uuid"):
-        raise SqlError(f"`{node.sql('postgres')}` orders what has no order.", "Cast it to text.")
+        raise SqlError(f"`{shown(node)}` orders what has no order.", "Cast it to text.")
     if isinstance(node, exp.WithinGroup):
         return _within_group(node)
     if isinstance(node, exp.Anonymous):
@@ -47,7 +48,7 @@ def _sum(node: exp.Expr) -> exp.Expr:
     kind = kind_of(node.this)
     if kind not in NUMBERS or isinstance(node.this, exp.Distinct):
         raise SqlError(
-            f"`{node.sql('postgres')}` needs numbers, and may not be of distinct ones.",
+            f"`{shown(node)}` needs numbers, and may not be of distinct ones.",
             "Cast it: sum((payload->>'total')::numeric(38,9)).",
         )
     name = "cdp_sum" if isinstance(node, exp.Sum) else "cdp_average"
@@ -57,7 +58,7 @@ def _sum(node: exp.Expr) -> exp.Expr:
 def _joined(node: exp.Expr) -> exp.Expr:
     separator = node.args.get("separator")
     if not isinstance(separator, exp.Literal) or not separator.is_string:
-        raise SqlError(f"`{node.sql('postgres')}` needs a separator that is a text, such as string_agg(a, ', ').")
+        raise SqlError(f"`{shown(node)}` needs a separator that is a text, such as string_agg(a, ', ').")
     _check_order(node, node.this)
     return node
 
@@ -65,7 +66,7 @@ def _joined(node: exp.Expr) -> exp.Expr:
 def _called(node: exp.Anonymous) -> exp.Expr:
     name = node.name.lower()
     if name in WITHIN_GROUP and not isinstance(node.parent, exp.WithinGroup):
-        raise SqlError(f"`{node.sql('postgres')}` needs: within group (order by …).")
+        raise SqlError(f"`{shown(node)}` needs: within group (order by …).")
     if name in DOUBLE_AGGREGATES:
         _check_one(node)
         return exp.Anonymous(this=name, expressions=[exp.cast(node.expressions[0], "double precision")])
@@ -90,7 +91,7 @@ def _check_one(node: exp.Anonymous) -> None:
 def _check_order(node: exp.Expr, gathered: exp.Expr) -> None:
     if not isinstance(gathered, exp.Order):
         raise SqlError(
-            f"`{node.sql('postgres')}` without an order gives its values in any.",
+            f"`{shown(node)}` without an order gives its values in any.",
             "Say which: array_agg(a order by b), string_agg(a, ', ' order by b).",
         )
 
@@ -99,16 +100,14 @@ def _within_group(node: exp.WithinGroup) -> exp.Expr:
     name = node.this.name.lower() if isinstance(node.this, exp.Anonymous) else ""
     keys = node.expression.expressions
     if name not in WITHIN_GROUP or len(keys) != 1 or keys[0].args.get("desc"):
-        raise SqlError(
-            f"`{node.sql('postgres')}` is not supported.", "Write percentile_cont(0.5) within group (order by a)."
-        )
+        raise SqlError(f"`{shown(node)}` is not supported.", "Write percentile_cont(0.5) within group (order by a).")
     value, fractions = keys[0].this, node.this.expressions
     if name == "percentile_cont" and kind_of(value) not in NUMBERS:
-        raise SqlError(f"`{node.sql('postgres')}` needs numbers.", "Cast it: order by (a)::numeric(38,9).")
+        raise SqlError(f"`{shown(node)}` needs numbers.", "Cast it: order by (a)::numeric(38,9).")
     if name == "mode":
         return exp.func("cdp_mode", value)
     if len(fractions) != 1 or not isinstance(fractions[0], exp.Literal) or fractions[0].is_string:
-        raise SqlError(f"`{node.sql('postgres')}` needs its fraction as a literal, such as 0.5.")
+        raise SqlError(f"`{shown(node)}` needs its fraction as a literal, such as 0.5.")
     if not 0 <= float(fractions[0].name) <= 1:
         raise SqlError(f"{fractions[0].name} is no fraction between 0 and 1.")
     return exp.func(f"cdp_{name}", fractions[0], value)

@@ -9,6 +9,7 @@ from cdp_pipeline.errors import SqlError
 from cdp_pipeline.sql.functions import FUNCTIONS
 from cdp_pipeline.sql.kinds import DOUBLE, NULL, NUMBERS, NUMERIC, WHOLE, kind_of
 from cdp_pipeline.sql.regexes import check_pattern
+from cdp_pipeline.sql.shown import shown
 from cdp_pipeline.sql.time_formats import as_strftime
 
 _TAKEN = {"regexp_replace": True, "regexp_match": True, "regexp_count": True, "regexp_split_to_array": True,
@@ -85,7 +86,7 @@ def _check_round(node: exp.Anonymous) -> None:
     kind = kind_of(node.expressions[0])
     if kind not in NUMBERS or (kind == DOUBLE and len(node.expressions) == 2):
         raise SqlError(
-            f"`{node.sql('postgres')}` rounds, and engines differ on what has no exact type.",
+            f"`{shown(node)}` rounds, and engines differ on what has no exact type.",
             "Cast it: round((a)::numeric(38,9), 2).",
         )
 
@@ -93,7 +94,7 @@ def _check_round(node: exp.Anonymous) -> None:
 def _check_whole(node: exp.Anonymous) -> None:
     kinds = {kind_of(argument) for argument in node.expressions} - {NULL}
     if not kinds <= {WHOLE, NUMERIC}:
-        raise SqlError(f"`{node.sql('postgres')}` needs whole or exact numbers.", "Cast them: mod(a::bigint, 7).")
+        raise SqlError(f"`{shown(node)}` needs whole or exact numbers.", "Cast them: mod(a::bigint, 7).")
 
 
 def _check_first_dimension(node: exp.Anonymous) -> None:
@@ -109,13 +110,13 @@ def _check_separator(node: exp.Anonymous) -> None:
 
 def _check_time(node: exp.Anonymous) -> None:
     if kind_of(node.expressions[0]) not in ("timestamptz", "timestamp", "date"):
-        raise SqlError(f"`{node.sql('postgres')}` needs a time.", "Cast it: to_char(a::timestamptz, 'YYYY-MM-DD').")
+        raise SqlError(f"`{shown(node)}` needs a time.", "Cast it: to_char(a::timestamptz, 'YYYY-MM-DD').")
     as_strftime(node.expressions[1].name)
 
 
 def _check_seconds(node: exp.Anonymous) -> None:
     if kind_of(node.expressions[0]) not in NUMBERS:
-        raise SqlError(f"`{node.sql('postgres')}` needs a number of seconds.", "Cast it: to_timestamp(a::bigint).")
+        raise SqlError(f"`{shown(node)}` needs a number of seconds.", "Cast it: to_timestamp(a::bigint).")
 
 
 def _check_keys(node: exp.Anonymous) -> None:
@@ -125,7 +126,7 @@ def _check_keys(node: exp.Anonymous) -> None:
 
 def _check_character(node: exp.Anonymous) -> None:
     if not node.expressions[0].name.isdecimal() or not 1 <= int(node.expressions[0].name) < 0xD800:
-        raise SqlError(f"`{node.sql('postgres')}` is no character.")
+        raise SqlError(f"`{shown(node)}` is no character.")
 
 
 _CHECKS: dict[str, Callable[[exp.Anonymous], None]] = {

@@ -53,6 +53,9 @@ _DUCKDB_VALUE = (
 )
 
 
+_FAST_DIGITS = 18
+
+
 def _duckdb_whole(arguments: Sequence[exp.Expr]) -> exp.Expr:
     to = arguments[1].args["to"].sql("duckdb")
     text = "CASE WHEN regexp_full_match(trim(:a), '[+-]?[0-9]+') THEN trim(:a) ELSE 'no whole number: ' || :a END"
@@ -87,6 +90,17 @@ def _duckdb_try(arguments: Sequence[exp.Expr]) -> exp.Expr:
         return value
     always = exp.Not(this=exp.paren(column.copy().is_(exp.null())).is_(exp.null()))
     return exp.paren(exp.Case().when(always, value), copy=False)
+
+
+def _duckdb_exact(arguments: Sequence[exp.Expr]) -> exp.Expr:
+    """Most numbers are small, and DuckDB reads those twenty times faster into a decimal of 18 digits."""
+    to = arguments[1].args["to"]
+    digits, scale = (int(part.name) for part in (*to.expressions, exp.DataTypeParam(this=exp.Literal.number(0)))[:2])
+    text = f"CAST(:a AS DECIMAL({digits}, {scale}))"
+    if digits > _FAST_DIGITS and scale <= _FAST_DIGITS:
+        fast = f"TRY_CAST(:a AS DECIMAL({_FAST_DIGITS}, {scale}))"
+        text = f"COALESCE(CAST({fast} AS DECIMAL({digits}, {scale})), {text})"
+    return template(text, "duckdb")(arguments)
 
 
 # DuckDB reads most ISO 8601 texts as they stand; it wants seconds, and no blank before the zone.
@@ -151,6 +165,7 @@ FORMS: dict[str, Form] = {
     "cdp_path_texts": _duckdb_paths("json_extract_string"),
     "cdp_paths": _duckdb_paths("json_extract"),
     "cdp_whole": _duckdb_whole,
+    "cdp_exact": _duckdb_exact,
     "cdp_divide": template(
         "CASE WHEN CAST(:b AS DOUBLE) = 0 THEN CAST('division by zero' || left(CAST(:b AS TEXT), 0) AS DOUBLE) "
         "ELSE CAST(:a AS DOUBLE) / CAST(:b AS DOUBLE) END",

@@ -87,6 +87,8 @@ def _of_call(node: exp.Anonymous) -> str | None:
         return _OF_FORMS[name]
     if name == "cdp_whole":
         return WHOLE
+    if name == "cdp_exact":
+        return NUMERIC
     own = name.removeprefix("cdp_")
     if own in ARRAYS:
         return ARRAYS[own][2]

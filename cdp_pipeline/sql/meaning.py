@@ -9,10 +9,10 @@ from sqlglot import exp
 from cdp_pipeline.errors import SqlError
 from cdp_pipeline.sql.aggregates import aggregate_form
 from cdp_pipeline.sql.calls import call_form
-from cdp_pipeline.sql.forms import rewrite_up
 from cdp_pipeline.sql.kinds import DOUBLE, LITERAL, NULL, NUMERIC, WHOLE, kind_of
 from cdp_pipeline.sql.operators import operator_form
 from cdp_pipeline.sql.regexes import check_pattern
+from cdp_pipeline.sql.shown import rewrite_shown, shown
 
 EXACT = exp.DataType.build("numeric(38, 9)", dialect="postgres")
 _WHOLE_TYPES = {exp.DType.INT, exp.DType.BIGINT, exp.DType.SMALLINT}
@@ -24,7 +24,7 @@ def to_forms(tree: exp.Expr) -> exp.Expr:
     Raises:
         SqlError: an operator's meaning cannot be told.
     """
-    return rewrite_up(tree.copy(), _to_form)
+    return rewrite_shown(tree, _to_form)
 
 
 def query_to_forms(tree: exp.Query) -> exp.Query:
@@ -33,9 +33,10 @@ def query_to_forms(tree: exp.Query) -> exp.Query:
     Raises:
         SqlError: an operator's meaning cannot be told.
     """
-    tree = tree.copy()
-    rewrite_up(tree, lambda node: aggregate_form(_to_form(node)))
-    return tree
+    rewritten = rewrite_shown(tree, lambda node: aggregate_form(_to_form(node)))
+    if not isinstance(rewritten, exp.Query):
+        raise TypeError("a query has no form")
+    return rewritten
 
 
 def _to_form(node: exp.Expr) -> exp.Expr:
@@ -65,7 +66,7 @@ def _to_form(node: exp.Expr) -> exp.Expr:
 def _pattern(node: exp.Expr) -> exp.Expr:
     pattern: exp.Expr = node.expression
     if not isinstance(pattern, exp.Literal):
-        raise SqlError(f"`{node.sql('postgres')}`: the regular expression must be a literal.")
+        raise SqlError(f"`{shown(node)}`: the regular expression must be a literal.")
     check_pattern(pattern.name, taken=False)
     return pattern
 
@@ -80,18 +81,20 @@ def _divide(node: exp.Expr) -> exp.Expr:
         sides = (exp.cast(side, EXACT.copy()) for side in (node.this, node.expression))
         return exp.func("cdp_divide_numeric", *sides)
     raise SqlError(
-        f"`{node.sql('postgres')}` divides, and of what type it is its parts do not tell.",
+        f"`{shown(node)}` divides, and of what type it is its parts do not tell.",
         "Cast one side to double precision: `a::double precision / nullif(b, 0)`.",
     )
 
 
 def _cast(node: exp.Cast) -> exp.Expr:
     if node.to.this is exp.DType.DECIMAL and not node.to.expressions:
-        return exp.cast(node.this, EXACT.copy())
+        return _cast(exp.cast(node.this, EXACT.copy()))
     if node.to.this in exp.DataType.TEXT_TYPES and kind_of(node.this) == "jsonb":
         return exp.func("cdp_json_text", node.this)
     if node.to.this in _WHOLE_TYPES and _is_text(node.this):
         return exp.func("cdp_whole", node.this, exp.cast(exp.null(), node.to))
+    if node.to.this is exp.DType.DECIMAL and _is_text(node.this):
+        return exp.func("cdp_exact", node.this, exp.cast(exp.null(), node.to))
     return node
 
 
@@ -110,15 +113,13 @@ def _steps(path: exp.Expr) -> list[exp.Expr]:
         return steps
     if isinstance(path, exp.Literal) or (isinstance(path, exp.Neg) and isinstance(path.this, exp.Literal)):
         return [path]
-    raise SqlError(
-        f"`{path.sql('postgres')}` as a key of JSON is calculated.", "Write the key as a literal: payload->>'total'."
-    )
+    raise SqlError(f"`{shown(path)}` as a key of JSON is calculated.", "Write the key as a literal: payload->>'total'.")
 
 
 def _array_steps(node: exp.Expr) -> list[exp.Expr]:
     path = node.expression
     if not (isinstance(path, exp.Literal) and path.is_string and path.name[:1] == "{" and path.name[-1:] == "}"):
-        raise SqlError(f"`{node.sql('postgres')}` needs a literal path.", "Write it like payload #>> '{user,email}'.")
+        raise SqlError(f"`{shown(node)}` needs a literal path.", "Write it like payload #>> '{user,email}'.")
     keys = [key.strip().strip('"') for key in path.name[1:-1].split(",")]
     return [exp.Literal.number(key) if key.isdecimal() else exp.Literal.string(key) for key in keys]
 

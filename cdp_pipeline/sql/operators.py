@@ -10,6 +10,7 @@ from sqlglot import exp
 from cdp_pipeline.errors import SqlError
 from cdp_pipeline.sql.kinds import LITERAL, NULL, NUMERIC, WHOLE, kind_of
 from cdp_pipeline.sql.regexes import check_pattern
+from cdp_pipeline.sql.shown import shown
 
 _COMPARED = (exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.NullSafeEQ, exp.NullSafeNEQ)
 _FIELDS = ("YEAR", "MONTH", "DAY", "HOUR", "MINUTE", "EPOCH", "DOW", "ISODOW", "DOY", "WEEK", "QUARTER", "ISOYEAR")
@@ -36,7 +37,7 @@ def _compared(node: exp.Expr) -> exp.Expr:
         return _any(node)
     if "jsonb" in (kind_of(node.this), kind_of(node.expression)):
         raise SqlError(
-            f"`{node.sql('postgres')}` compares JSON, which engines do differently.",
+            f"`{shown(node)}` compares JSON, which engines do differently.",
             "Compare its text, a->>'key' = 'x', or write a->'key' @> '…'::jsonb.",
         )
     return node
@@ -47,7 +48,7 @@ def _any(node: exp.Expr) -> exp.Expr:
     while isinstance(array, exp.Paren):
         array = array.this
     if isinstance(node.expression, exp.All) or not isinstance(node, exp.EQ) or isinstance(array, exp.Literal):
-        raise SqlError(f"`{node.sql('postgres')}` is not supported.", "Write x = any (array['a', 'b']), or x in (…).")
+        raise SqlError(f"`{shown(node)}` is not supported.", "Write x = any (array['a', 'b']), or x in (…).")
     if isinstance(array, exp.Array):
         return exp.In(this=node.this, expressions=array.expressions)
     if isinstance(array, exp.Query):
@@ -63,7 +64,7 @@ def _has_keys(node: exp.Expr) -> exp.Expr:
     """`?|` and `?&` as `?` of each key."""
     keys = node.expression
     if not isinstance(keys, exp.Array) or not keys.expressions:
-        raise SqlError(f"`{node.sql('postgres')}` needs its keys as array['a', 'b'].")
+        raise SqlError(f"`{shown(node)}` needs its keys as array['a', 'b'].")
     each: list[exp.Expr] = [exp.func("cdp_json_has", node.this, key) for key in keys.expressions]
     joined = exp.Or if isinstance(node, exp.JSONBContainsAnyTopKeys) else exp.And
     return exp.paren(reduce(lambda left, right: joined(this=left, expression=right), each), copy=False)
@@ -75,26 +76,26 @@ def _contains(node: exp.Expr) -> exp.Expr:
         left, right = right, left
     sides = [exp.cast(side, "jsonb") if kind_of(side) == LITERAL else side for side in (left, right)]
     if any(kind_of(side) != "jsonb" for side in sides):
-        raise SqlError(f"`{node.sql('postgres')}` is supported for jsonb only.", "Write x = any (an_array).")
+        raise SqlError(f"`{shown(node)}` is supported for jsonb only.", "Write x = any (an_array).")
     return exp.func("cdp_json_contains", *sides)
 
 
 def _joined(node: exp.Expr) -> exp.Expr:
     if "jsonb" in (kind_of(node.this), kind_of(node.expression)):
-        raise SqlError(f"`{node.sql('postgres')}` joins JSON, which is not supported.", "Use jsonb_build_object(…).")
+        raise SqlError(f"`{shown(node)}` joins JSON, which is not supported.", "Use jsonb_build_object(…).")
     return node
 
 
 def _minus(node: exp.Expr) -> exp.Expr:
     if kind_of(node.this) == "jsonb":
-        raise SqlError(f"`{node.sql('postgres')}` takes something out of JSON, which is not supported.")
+        raise SqlError(f"`{shown(node)}` takes something out of JSON, which is not supported.")
     return node
 
 
 def _modulo(node: exp.Expr) -> exp.Expr:
     kinds = {kind_of(node.this), kind_of(node.expression)} - {NULL}
     if not kinds <= {WHOLE, NUMERIC}:
-        raise SqlError(f"`{node.sql('postgres')}` needs whole or exact numbers.", "Cast them: a::bigint % 7.")
+        raise SqlError(f"`{shown(node)}` needs whole or exact numbers.", "Cast them: a::bigint % 7.")
     return exp.func("cdp_mod", node.this, node.expression)
 
 
@@ -105,21 +106,21 @@ def _power(node: exp.Expr) -> exp.Expr:
 def _extract(node: exp.Expr) -> exp.Expr:
     field, of = node.this.name.upper(), node.expression
     if kind_of(of) not in _DATES:
-        raise SqlError(f"`{node.sql('postgres')}` needs a time.", "Cast it: extract(hour from a::timestamptz).")
+        raise SqlError(f"`{shown(node)}` needs a time.", "Cast it: extract(hour from a::timestamptz).")
     if field == "SECOND":
         return exp.func("cdp_seconds", of)
     if field not in _FIELDS:
-        raise SqlError(f"`{node.sql('postgres')}` is not supported.", f"Use {', '.join((*_FIELDS, 'SECOND'))}.")
+        raise SqlError(f"`{shown(node)}` is not supported.", f"Use {', '.join((*_FIELDS, 'SECOND'))}.")
     return node
 
 
 def _truncated(node: exp.Expr) -> exp.Expr:
     unit = node.args.get("unit")
     if unit is None or unit.name.upper() not in _UNITS:
-        raise SqlError(f"`{node.sql('postgres')}` is not supported.", f"Use {', '.join(_UNITS)}.")
+        raise SqlError(f"`{shown(node)}` is not supported.", f"Use {', '.join(_UNITS)}.")
     kind = kind_of(node.this)
     if kind in (LITERAL, "interval"):
-        raise SqlError(f"`{node.sql('postgres')}` needs a time.", "Cast it: date_trunc('day', a::timestamptz).")
+        raise SqlError(f"`{shown(node)}` needs a time.", "Cast it: date_trunc('day', a::timestamptz).")
     if kind == "date":
         node.set("this", exp.cast(node.this, "timestamptz"))
     return node
@@ -128,7 +129,7 @@ def _truncated(node: exp.Expr) -> exp.Expr:
 def _at_zone(node: exp.Expr) -> exp.Expr:
     zone = node.args["zone"]
     if kind_of(node.this) not in ("timestamptz", "timestamp"):
-        raise SqlError(f"`{node.sql('postgres')}` needs a time.", "Cast it: a::timestamptz at time zone 'UTC'.")
+        raise SqlError(f"`{shown(node)}` needs a time.", "Cast it: a::timestamptz at time zone 'UTC'.")
     if not isinstance(zone, exp.Literal) or zone.name not in available_timezones():
         raise SqlError(f"`{zone.sql('postgres')}` is no name of a time zone.", "Write one like 'Europe/Prague'.")
     return node
@@ -146,13 +147,13 @@ def _interval(node: exp.Expr) -> exp.Expr:
     unit = node.args.get("unit")
     text = f"{node.this.name} {unit.name if unit is not None else ''}".strip()
     if not isinstance(node.this, exp.Literal) or not _INTERVAL.fullmatch(text):
-        raise SqlError(f"`{node.sql('postgres')}` is no interval.", "Write: interval '1 month 2 days', times a number.")
+        raise SqlError(f"`{shown(node)}` is no interval.", "Write: interval '1 month 2 days', times a number.")
     return node
 
 
 def _array(node: exp.Expr) -> exp.Expr:
     if any(isinstance(element, exp.Array) for element in node.expressions):
-        raise SqlError(f"`{node.sql('postgres')}` is an array of arrays, which is not supported.")
+        raise SqlError(f"`{shown(node)}` is an array of arrays, which is not supported.")
     return node
 
 

@@ -10,6 +10,7 @@ from sqlglot import exp
 
 from cdp_pipeline.errors import SqlError
 from cdp_pipeline.sql.aggregates import is_aggregate
+from cdp_pipeline.sql.kinds import kind_of
 from cdp_pipeline.sql.queries import Query
 
 ENTITY, PLACE = "entity_id", "place"
@@ -101,7 +102,11 @@ def _placed(query: Query) -> exp.Select:
     inner = tree if isinstance(tree, exp.Subquery) else exp.Subquery(this=tree)
     inner.set("alias", _alias("cdp_given"))
     given = {name: exp.column(own, table="cdp_given", quoted=True) for name, own in names.items()}
-    ties = [part for column in given.values() for part in _tie(column)]
+    ties = [
+        exp.Ordered(this=by, nulls_first=False)
+        for column, kind in zip(given.values(), query.kinds, strict=True)
+        for by in _comparable(column, kind)
+    ]
     place = exp.Window(
         this=exp.Anonymous(this="row_number", expressions=[]), order=exp.Order(expressions=[*keys, *ties])
     )
@@ -146,7 +151,7 @@ def _keys(tree: exp.Query) -> list[exp.Expr]:
             if not same:
                 tree.append("expressions", exp.alias_(part.this.copy(), name, quoted=True))
         column = exp.column(name, table="cdp_given", quoted=True)
-        keys += [exp.Ordered(this=by, **_direction(part)) for by in (_json_text(column), column)]
+        keys += [exp.Ordered(this=by, **_direction(part)) for by in _comparable(column, kind_of(part.this))]
     distinct = tree.args.get("distinct")
     if not isinstance(distinct, exp.Distinct) or not distinct.args.get("on"):  # of UNION it is a boolean
         tree.set("order", None)
@@ -157,12 +162,10 @@ def _direction(part: exp.Expr) -> dict[str, object]:
     return {"desc": part.args.get("desc"), "nulls_first": part.args.get("nulls_first")}
 
 
-def _tie(column: exp.Expr) -> list[exp.Expr]:
-    return [exp.Ordered(this=by, nulls_first=False) for by in (_json_text(column), column.copy())]
-
-
-def _json_text(column: exp.Expr) -> exp.Expr:
-    return exp.Anonymous(this="cdp_json_order", expressions=[column.copy()])
+def _comparable(column: exp.Expr, kind: str | None) -> list[exp.Expr]:
+    """What a column is ordered by: JSON by its text."""
+    text = exp.Anonymous(this="cdp_json_order", expressions=[column.copy()])
+    return [column.copy()] if kind not in (None, "jsonb") else [text, column.copy()]
 
 
 def _be_sure_of_one_row(tree: exp.Query) -> None:

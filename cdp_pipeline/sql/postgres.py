@@ -75,7 +75,8 @@ def _meaning(node: exp.Expr) -> exp.Expr:
 def _without_match(node: exp.In) -> exp.Expr:
     """`x NOT IN (query)` as an anti-join: the former is a scan of the query's rows for each x, once they are many.
 
-    They mean the same where neither x nor the query's column is NULL, as in our own statements; users write no queries.
+    They mean the same where neither x nor the query's column is NULL, as in our own statements; a user's `x IN (query)`
+    stands in brackets below its NOT, see `meaning`.
     """
     query = node.args["query"].unnest()
     column = exp.column(query.expressions[0].alias_or_name, table="cdp_in")

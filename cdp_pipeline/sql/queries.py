@@ -36,6 +36,7 @@ class Query:
         reads: the given tables that it reads.
         tables: the columns of the given tables, with their kinds; None where they were not given.
         columns: the names of what it gives; `*` where that depends on columns that were not given.
+        kinds: for each of these its kind, see `kinds`; None where that is not known.
         context_keys: the context values that it reads.
         reads_clock: whether what it gives depends on the time as of which it is calculated.
         ordered: whether its rows have an order that it tells.
@@ -45,6 +46,7 @@ class Query:
     reads: frozenset[str]
     tables: Mapping[str, Columns | None]
     columns: tuple[str, ...]
+    kinds: tuple[str | None, ...]
     context_keys: tuple[str, ...]
     reads_clock: bool
     ordered: bool
@@ -110,6 +112,7 @@ def _read(tree: exp.Query, tables: Collection[str] | Mapping[str, Mapping[str, s
         reads=frozenset(reader.reads),
         tables=known,
         columns=_names(relation.columns),
+        kinds=tuple((relation.columns or {}).values()),
         context_keys=tuple(context_keys(tree)),
         reads_clock=reads_clock(tree),
         ordered=bool(tree.args.get("order")),

@@ -14,6 +14,12 @@ ODD = (
     "a\u200bb", "\uff49d", "\u0131d", "id\u00a0", "\u202eid", "'\u0000'", "pg_sleep -- x\n (100)",
     "select 1 -- \n; drop table secret",
 )  # fmt: skip
+# Pieces that mean no harm, or not for long; any other is refused wherever it stands by itself.
+HARMLESS = {
+    "2 ^ 2 ^ 2 ^ 2 ^ 2 ^ 2", "s like repeat('%a', 5000)", "s ~ '(((((a*)*)*)*)*)*$'", "'a' 'b'",
+    "'it''s; drop table secret'", '"lower"(s)', '"LOWER"(s)', "now()", "id\u00a0",
+    "select a.id from base a, base b, base c, base d, base e, base f, base g, base h",
+}  # fmt: skip
 
 
 def section(name: str) -> list[str]:

@@ -1,5 +1,6 @@
 """The corpus: expressions and queries that mean the same on every engine as in PostgreSQL itself, or are refused."""
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -7,7 +8,9 @@ import pytest
 from sqlglot import exp
 
 from cdp_pipeline.errors import SqlError
+from cdp_pipeline.sql.duckdb_functions import FUNCTIONS as FORMS
 from cdp_pipeline.sql.expressions import bind_known, parse_expression
+from cdp_pipeline.sql.functions import FUNCTIONS
 from cdp_pipeline.sql.kinds import kind_of
 from cdp_pipeline.sql.per_entity import per_entity
 from cdp_pipeline.sql.queries import parse_query
@@ -28,8 +31,10 @@ from cdp_pipeline_tests.sql.corpus import (
 )
 from cdp_pipeline_tests.sql.corpus_refused import EXPRESSIONS as EXPRESSIONS_REFUSED
 from cdp_pipeline_tests.sql.corpus_refused import QUERIES as QUERIES_REFUSED
+from cdp_pipeline_tests.sql.generated_queries import Queries
 
 Warehouses = Mapping[str, Connection]
+GENERATED = int(os.environ.get("CDP_TEST_QUERIES", "40"))
 TEXTS = lines_of("corpus_expressions.sql")
 
 
@@ -63,22 +68,39 @@ def test_an_expression_gives_postgresqls_value_everywhere(warehouses: Warehouses
 
 
 def test_a_query_gives_postgresqls_rows_for_each_entity_everywhere(warehouses: Warehouses) -> None:
-    wrong = []
-    for text in (line.removesuffix(";") for line in lines_of("corpus_queries.sql")):
-        query = parse_query(text, {"base": COLUMNS})
-        rows = exp.to_table("corpus_rows")
-        tree = per_entity(query, exp.to_table("corpus_entities"), {"base": rows})
-        given = {
-            name: sorted(map(read_row, connection.fetch(from_tree("corpus", tree))), key=lambda row: (row[0], row[-1]))
-            for name, connection in warehouses.items()
-        }
-        raw = [(entity, *row) for entity in ENTITIES for row in raw_rows(warehouses["postgresql"], entity, text)]
-        ours = [row[:-1] for row in given["postgresql"]]
-        if not query.ordered:
-            ours, raw = sorted(ours, key=roughly), sorted(raw, key=roughly)
-        if not same(given["duckdb"], given["postgresql"]) or not same(ours, raw):
-            wrong.append(_told(text, {**given, "PostgreSQL itself": raw}))
-    assert not wrong, "\n".join(wrong)
+    wrong = [_difference(text.removesuffix(";"), warehouses) for text in lines_of("corpus_queries.sql")]
+    assert not any(wrong), "\n".join(filter(None, wrong))
+
+
+def test_a_generated_query_gives_postgresqls_rows_for_each_entity_everywhere(warehouses: Warehouses, seed: int) -> None:
+    generated = Queries(seed)
+    wrong = [_difference(generated.query(), warehouses) for _ in range(GENERATED)]
+    assert not any(wrong), "\n".join(filter(None, wrong))
+
+
+def _difference(text: str, warehouses: Warehouses) -> str | None:
+    """Return what differs between the engines, or from each entity's rows in PostgreSQL itself."""
+    query = parse_query(text, {"base": COLUMNS})
+    tree = per_entity(query, exp.to_table("corpus_entities"), {"base": exp.to_table("corpus_rows")})
+    given = {
+        name: sorted(map(read_row, connection.fetch(from_tree("corpus", tree))), key=lambda row: (row[0], row[-1]))
+        for name, connection in warehouses.items()
+    }
+    raw = [(entity, *row) for entity in ENTITIES for row in raw_rows(warehouses["postgresql"], entity, text)]
+    ours = [row[:-1] for row in given["postgresql"]]
+    if not query.ordered:
+        ours, raw = sorted(ours, key=roughly), sorted(raw, key=roughly)
+    if same(given["duckdb"], given["postgresql"]) and same(ours, raw):
+        return None
+    return _told(text, {**given, "PostgreSQL itself": raw})
+
+
+def test_every_form_stands_in_the_corpus() -> None:
+    trees = [parse_expression(text, types=COLUMNS) for text in TEXTS]
+    trees += [parse_query(text.removesuffix(";"), {"base": COLUMNS}).tree for text in lines_of("corpus_queries.sql")]
+    called = {call.name.lower() for tree in trees for call in tree.find_all(exp.Anonymous)}
+    assert FORMS.keys() - called == {"cdp_json_order"}  # which `per_entity` adds
+    assert {f"cdp_{name}" if function.form else name for name, function in FUNCTIONS.items()} - called == set()
 
 
 def test_a_limit_without_an_order_takes_the_least(warehouses: Warehouses) -> None:

@@ -81,6 +81,11 @@ VALUES: list[tuple[str, Any]] = [
     ("cdp_whole('-3', cast(null as integer))", -3),
     ("cdp_divide(1, 4)", 0.25),
     ("cdp_weight(cast(2.5 as numeric(38, 9)))", Decimal("2.5")),
+    *((f"cdp_exact('{text}', cast(null as numeric(38, 9)))", Decimal(text))
+      for text in ("7", " -1.5", "1e3", "12345678901234567890.123456789", "0.000000001", "999999999.9999999994")),
+    ("cdp_exact('0.0000000005', cast(null as numeric(38, 9)))", Decimal("0.000000001")),
+    ("cdp_exact('2.675', cast(null as numeric(12, 2)))", Decimal("2.68")),
+    ("cdp_exact(cast(null as text), cast(null as numeric(38, 9)))", None),
     ("cdp_weight(cast(0 as numeric(38, 9)))", Decimal(0)),
     ("cdp_weight(cast(null as numeric(38, 9)))", Decimal(1)),
     ("""cdp_elements(cast('["a", [1, {"b": 2}], null]' as jsonb))""", ('"a"', '[1,{"b":2}]', "null")),

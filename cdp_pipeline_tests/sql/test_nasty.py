@@ -16,7 +16,7 @@ from cdp_pipeline.sql.statements import from_tree, statement
 from cdp_pipeline.warehouse.base import Connection
 from cdp_pipeline_tests.engines import ENGINES
 from cdp_pipeline_tests.sql.corpus import COLUMNS, fill, instant
-from cdp_pipeline_tests.sql.nasty import MARK, nasty
+from cdp_pipeline_tests.sql.nasty import CALLS, HARMLESS, MARK, STATEMENTS, TABLES, nasty
 
 COUNT = 1_000
 SECONDS = 1.0
@@ -35,6 +35,12 @@ def warehouses(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str
     yield opened
     for connection in opened.values():
         connection.close()
+
+
+def test_each_nasty_piece_is_refused_by_itself() -> None:
+    places = {"select 1 as a from {}": TABLES, "{}": [*STATEMENTS, *CALLS], "select {} as a from base": CALLS}
+    whole = {place.replace("{}", piece): piece for place, pieces in places.items() for piece in pieces}
+    assert {piece for text, piece in whole.items() if allowed_tree(text) is not None} == HARMLESS
 
 
 def test_nothing_nasty_comes_through(warehouses: Mapping[str, Connection], seed: int, tmp_path: Path) -> None:
