@@ -174,8 +174,9 @@ class WorkingOut:
         mentioned = exp.column("entity_id", table="p")
         if entities is not None:
             query = query.where(mentioned.isin(query=exp.select("m.entity_id").from_(f"{entities} as m")))
-        there = exp.select("v.entity_id").from_(f"{VALUES} as v")
-        query = query.where(exp.Not(this=mentioned.isin(query=there)))
+        # Who is due has a row already, or no events any more and so no profile.
+        due = exp.select("d.entity_id").from_("profile_due as d")
+        query = query.where(exp.Not(this=mentioned.isin(query=due)))
         quoted = [exp.to_identifier(name, quoted=True) for name in columns]
         self._work.run(named("carry_over", exp.insert(query, VALUES, columns=quoted)))
         self._work.run(SQL["also_due"])

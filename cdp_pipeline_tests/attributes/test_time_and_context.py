@@ -151,3 +151,13 @@ def test_an_edited_definition_is_worked_out_again_with_what_reads_it_and_nothing
     world.run("update kind.profiles set seen = 77")
     world.calculate(edited("(payload->>'total')::numeric(38,9) + 1"))
     assert world.profiles("total", "double", "seen") == {1: (6, 12, 77), 2: (8, 16, 77)}
+
+
+def test_who_lost_all_events_has_no_profile_though_an_attribute_is_worked_out_for_everyone(tmp_path: Path) -> None:
+    only = order(1, 1, 1, 1)
+    world = World(tmp_path, [only, order(2, 2, 1, 1), order(3, 3, 1, 1)])
+    world.calculate(with_deciles())
+    world.move(only, 2)
+    facts = world.calculate(with_deciles(), as_of=AS_OF + DAY)
+    assert facts.metrics["context_values_changed"] == 1
+    assert world.profiles("seen") == {2: 2, 3: 1}
