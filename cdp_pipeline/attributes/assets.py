@@ -169,7 +169,7 @@ def _of_kind(project: Project, kind: str) -> dg.AssetsDefinition:
         _tell_columns(context, profiles, stage.schemas["kind"], _profiles_table(attributes))
         counted = {
             table_key(table, kind): count_rows(warehouse.connection, table, stage)
-            for table in (tables.PROFILES, *counted_in)
+            for table in (tables.CONTEXT_VALUES, tables.PROFILES, *counted_in)
         }
         rows = {key: counted.get(key) for key in (*keys, values, profiles, view, *counted)}
         yield from stage_results(context, stage, facts, profiles, rows)
