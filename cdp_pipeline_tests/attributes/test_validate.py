@@ -9,10 +9,12 @@ import pytest
 from cdp_pipeline.attributes.plan import SQL, events_relation
 from cdp_pipeline.attributes.validate import validate
 from cdp_pipeline.config.attribute import Attribute
+from cdp_pipeline.config.calculated import ContextValue, MetaAttribute, RowHelper
+from cdp_pipeline.config.model import Entity
 from cdp_pipeline.events.stitching_rules import EVENT_COLUMNS
 from cdp_pipeline_tests.attributes.test_elements import attributes_over_elements
 from cdp_pipeline_tests.attributes.test_types import random_attributes
-from cdp_pipeline_tests.attributes.worlds import attribute, project
+from cdp_pipeline_tests.attributes.worlds import attribute, entity_with, project
 
 N = "(payload->>'n')::numeric(38,9)"
 
@@ -20,7 +22,7 @@ N = "(payload->>'n')::numeric(38,9)"
 ITEMS = "jsonb_array_elements(payload->'items')"
 
 
-def mistakes(attributes: Sequence[Attribute]) -> list[tuple[str, str]]:
+def mistakes(attributes: Sequence[Attribute] | Entity) -> list[tuple[str, str]]:
     """The key of each mistake below its attribute, and the whole message."""
     return [(error.path, f"{error.message} {error.hint or ''}") for error in validate(project(attributes))]
 
@@ -158,3 +160,46 @@ def test_good_attributes_over_elements_have_no_mistakes() -> None:
 def test_an_event_has_the_columns_that_rules_read_too() -> None:
     given = {column.alias_or_name for column in SQL["owned_events"].tree.selects}  # type: ignore[attr-defined]
     assert set(events_relation().columns) == set(EVENT_COLUMNS) == given - {"entity_id", "event_id"}
+
+
+def test_a_circle_is_spelled_out() -> None:
+    ((path, told),) = mistakes(
+        entity_with(
+            [
+                attribute("a", "derived", "b + 1"),
+                attribute("b", "derived", "c * 2"),
+                attribute("c", "derived", "coalesce(a, (select value from context where key = 'k')::bigint)"),
+            ],
+            context=[ContextValue(key="k", query="select max(p.d) from profiles as p")],
+        )
+    )
+    assert path.startswith("entities.customer.attributes[")
+    assert "attribute a reads attribute b reads attribute c reads attribute a: a circle" in told
+
+
+def test_mistakes_of_what_attributes_read_have_their_places() -> None:
+    told = dict(
+        mistakes(
+            entity_with(
+                [
+                    attribute("x", "max", "gap"),
+                    attribute("y", "custom", "select 1 from bought"),
+                    attribute("z", "custom", "select a, b from base"),
+                    attribute("hidden", "expression", "count(*)", hidden=True),
+                    Attribute(id="w", type="identifiers", identifier="phone"),
+                ],
+                row_helpers=[RowHelper(id="gap", value="count(*)"), RowHelper(id="type", value="1")],
+                meta_attributes=[MetaAttribute(id="bought", definition="select * from raw.orders")],
+                context=[ContextValue(key="k", query="select max(p.hidden) from profiles as p")],
+            )
+        )
+    )
+    place = "entities.customer."
+    assert "is a column of every event already" in told[f"{place}row_helpers[1].id"]
+    assert "over (partition by" in told[f"{place}row_helpers[0].value"]
+    assert "raw" in told[f"{place}meta_attributes[0].definition"]
+    assert "`a`" in told[f"{place}attributes[2].value"]
+    assert "`phone` is not declared" in told[f"{place}attributes[4].identifier"]
+    assert "hidden" in told[f"{place}context[0].query"]
+    # What reads a wrong definition is not judged.
+    assert not [path for path in told if path.startswith((f"{place}attributes[0]", f"{place}attributes[1]"))]
