@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from sqlglot import exp
 
 from cdp_pipeline.sql.clock import bind_clock
-from cdp_pipeline.sql.context import bind_context, context_keys
+from cdp_pipeline.sql.context import bind_context, bind_no_context
 from cdp_pipeline.sql.expressions import parse_expression
 from cdp_pipeline.sql.queries import Query, parse_over_rows, parse_query
 
@@ -67,4 +67,4 @@ def at(tree: exp.Expr, as_of: datetime, values: Mapping[str, str | None]) -> exp
 
 def at_no_time(tree: exp.Expr) -> exp.Expr:
     """The tree as it can be asked for its types, before any time or context value is known; a copy."""
-    return at(tree, _NO_TIME, dict.fromkeys(context_keys(tree)))
+    return bind_no_context(bind_clock(tree, _NO_TIME))

@@ -142,6 +142,8 @@ FORMS: dict[str, Form] = {
     "cdp_hash": _duckdb_hash,
     "cdp_hmac": template("sha256(unhex(:c) || unhex(sha256(unhex(:b) || encode(:a))))", "duckdb"),
     "cdp_try_json": template("TRY_CAST(:a AS JSON)", "duckdb"),
+    # Not NULL: whatever is calculated with a NULL that is written out is an integer.
+    "cdp_some_text": template("CAST('unknown' AS VARCHAR)", "duckdb"),
     "cdp_try_time": template(_DUCKDB_TIME, "duckdb"),
     "cdp_json_kind": template(_DUCKDB_KIND_OF_TEXT, "duckdb"),
     "cdp_json_texts": template(

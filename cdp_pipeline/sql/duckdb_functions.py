@@ -129,7 +129,7 @@ FUNCTIONS: dict[str, Form] = {
     # PostgreSQL's own
     "cdp_jsonb_typeof": template(_TYPEOF, "duckdb"),
     "cdp_jsonb_array_length": template(
-        "CASE WHEN :a IS NULL THEN NULL WHEN json_type(:a) = 'ARRAY' THEN json_array_length(:a) "
+        "CASE WHEN :a IS NULL THEN NULL WHEN json_type(:a) = 'ARRAY' THEN CAST(json_array_length(:a) AS INTEGER) "
         f"ELSE {_error('cannot get the length of what is no JSON array')} END",
         "duckdb",
     ),

@@ -44,6 +44,7 @@ A statement says `cdp_hash(...)`; each engine's row here says what that is calle
     cdp_to_json(value)       jsonb of any value
     cdp_fingerprint(text)    aggregate: a text that differs when the texts differ, whatever their order
     cdp_try(value, null)     the value, or NULL where working it out is an error; `null` is of the value's type
+    cdp_some_text()          a text that nobody knows yet, by which an engine tells the types of what is made of it
 
 What users' SQL may say needs more of them. `cdp_` with the name of a function of PostgreSQL's is that function, see
 `functions`; besides there are:

@@ -166,6 +166,8 @@ FORMS: dict[str, Form] = {
     ),
     "cdp_ordered": template("array_agg(:a ORDER BY :b, :a)", "postgres"),
     "cdp_gathered": template("to_jsonb(array_agg(:a ORDER BY :b) FILTER (WHERE NOT :a IS NULL))", "postgres"),
+    # NULL: a cast of any text would be tried when the statement is planned.
+    "cdp_some_text": template("CAST(NULL AS TEXT)", "postgres"),
     "cdp_any": template("(array_agg(:a ORDER BY :a) FILTER (WHERE NOT :a IS NULL))[1]", "postgres"),
     "cdp_average": template(_AVERAGE, "postgres"),
     "cdp_sum": template("CAST(sum(:a) AS NUMERIC(38, 9))", "postgres"),

@@ -2,6 +2,7 @@
 
 import json
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -161,3 +162,24 @@ def test_who_lost_all_events_has_no_profile_though_an_attribute_is_worked_out_fo
     facts = world.calculate(with_deciles(), as_of=AS_OF + DAY)
     assert facts.metrics["context_values_changed"] == 1
     assert world.profiles("seen") == {2: 2, 3: 1}
+
+
+def test_what_is_calculated_with_a_context_value_has_a_type_before_there_is_a_value(tmp_path: Path) -> None:
+    average = ContextValue(key="average", query="select avg(seen)::text from profiles")
+    read = "(select value from context where key = 'average')::numeric(38,9)"
+    attributes = [
+        SEEN,
+        attribute("share", "derived", f"seen / nullif({read}, 0)"),
+        attribute("rounded", "derived", f"round({read}, 1)"),
+        attribute("times", "expression", f"count(*) * {read}", on_error="null"),
+        attribute("more", "custom", f"select count(*) > {read} from base", on_error="null"),
+    ]
+    world = World(
+        tmp_path, [order(1, 1, 1, 1), order(2, 2, 1, 1), order(3, 2, 2, 1), order(4, 2, 2, 1), order(5, 3, 1, 1)]
+    )
+    world.calculate(entity_with(attributes, context=[average]))
+    assert world.profiles("share", "rounded", "times", "more") == {
+        1: (Decimal("0.6"), Decimal("1.7"), Decimal("1.666666667"), False),
+        2: (Decimal("1.8"), Decimal("1.7"), Decimal("5.000000001"), True),
+        3: (Decimal("0.6"), Decimal("1.7"), Decimal("1.666666667"), False),
+    }

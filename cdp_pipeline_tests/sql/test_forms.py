@@ -40,6 +40,7 @@ VALUES: list[tuple[str, Any]] = [
     ("cdp_hash('entity', cast('00000000-0000-0000-0000-00000000000a' as uuid), 0)",
      uuid_of("entity", "00000000-0000-0000-0000-00000000000a", "0")),
     ("""cdp_path_text(cdp_try_json('{"a": 1}'), 'a')""", "1"),
+    ("coalesce(cdp_some_text(), 'NULL') in ('unknown', 'NULL')", True),
     ("cdp_try_json('{')", None),
     ("cdp_try_json('')", None),
     ("cdp_try_json(cast(null as text))", None),
