@@ -17,11 +17,13 @@ from cdp_pipeline.attributes.plan import events_relation
 from cdp_pipeline.attributes.readable import Readable, in_order
 from cdp_pipeline.config.model import Entity, Project
 from cdp_pipeline.errors import ProjectError, SqlError, WarehouseError
+from cdp_pipeline.sql.mentions import mentions
 from cdp_pipeline.warehouse.base import Connection
 from cdp_pipeline.warehouse.scratch import scratch_connection
 
 Found = Iterator[tuple[str, SqlError]]
 _TAKEN = (BASE, EVENTS, PROFILES, "context")
+_SQL_KEYS = ("value", "filter", "weight", "outer_value", "outer_weight", "outer_filter", "definition", "query")
 
 
 def validate(project: Project) -> list[ProjectError]:
@@ -48,6 +50,7 @@ class _Definitions:
     def mistakes(self) -> Found:
         """Gives each mistake with its path within the kind."""
         yield from _names(self._entity)
+        yield from _undeclared_context(self._entity)
         try:
             graph = graph_of(self._entity)
         except Circle as error:
@@ -114,3 +117,27 @@ def _names(entity: Entity) -> Found:
     for place, meta in enumerate(entity.meta_attributes):
         if meta.id in _TAKEN:
             yield f"meta_attributes[{place}].id", SqlError(f"`{meta.id}` is the name of another table already.")
+
+
+def _undeclared_context(entity: Entity) -> Found:
+    """Context values that are read, and that nobody declares."""
+    declared = [context.key for context in entity.context]
+    hint = f"Declared are {', '.join(declared)}." if declared else "None is declared."
+    for path, text in _texts(entity):
+        try:
+            read = mentions(text).context_keys
+        except SqlError:
+            continue  # its mistake is told elsewhere
+        for key in read:
+            if key not in declared:
+                yield path, SqlError(f"There is no context value `{key}`.", hint)
+
+
+def _texts(entity: Entity) -> Iterator[tuple[str, str]]:
+    """All SQL in the definitions of a kind, with its path."""
+    for name in ("row_helpers", "meta_attributes", "context", "attributes"):
+        for place, definition in enumerate(getattr(entity, name)):
+            for key in _SQL_KEYS:
+                text = getattr(definition, key, None)
+                if text:
+                    yield f"{name}[{place}].{key}", text

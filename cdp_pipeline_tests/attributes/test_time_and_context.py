@@ -172,7 +172,7 @@ def test_what_is_calculated_with_a_context_value_has_a_type_before_there_is_a_va
         attribute("share", "derived", f"seen / nullif({read}, 0)"),
         attribute("rounded", "derived", f"round({read}, 1)"),
         attribute("times", "expression", f"count(*) * {read}", on_error="null"),
-        attribute("more", "custom", f"select count(*) > {read} from base", on_error="null"),
+        attribute("more", "custom", " ".join(("select count(*) >", read, "from base")), on_error="null"),
     ]
     world = World(
         tmp_path, [order(1, 1, 1, 1), order(2, 2, 1, 1), order(3, 2, 2, 1), order(4, 2, 2, 1), order(5, 3, 1, 1)]

@@ -35,6 +35,11 @@ def test_good_attributes_have_no_mistakes() -> None:
 # An attribute with one mistake, the key that is wrong, and what the message says.
 CASES: list[tuple[dict[str, Any], str, list[str]]] = [
     ({"type": "last", "value": "payload->>"}, "value", ["is no SQL expression"]),
+    (
+        {"type": "last", "value": "type", "filter": "type = (select value from context where key = 'best')"},
+        "filter",
+        ["no context value `best`", "None is declared"],
+    ),
     ({"type": "last", "value": "total"}, "value", ["no column `total`", "event_time, payload"]),
     ({"type": "last", "value": "(select 1)"}, "value", ["A query"]),
     ({"type": "last", "value": "sum(1)"}, "value", ["is an aggregate", "type: expression"]),
