@@ -161,3 +161,34 @@ def test_who_lost_all_events_has_no_profile_though_an_attribute_is_worked_out_fo
     facts = world.calculate(with_deciles(), as_of=AS_OF + DAY)
     assert facts.metrics["context_values_changed"] == 1
     assert world.profiles("seen") == {2: 2, 3: 1}
+
+
+def test_a_window_of_what_is_only_named_event_time_or_ends_at_a_context_value_moves_on_once_a_day(
+    tmp_path: Path,
+) -> None:
+    at = "(payload->>'at')::timestamptz"
+    recent = "event_time > now() - interval '1 day'"
+    of_another_time = [
+        attribute(
+            "in_with", "custom", f"with x(event_time) as (select {at} from base) select count(*) from x where {recent}"
+        ),
+        attribute("in_from", "custom", f"select count(*) from (select {at} from base) as x(event_time) where {recent}"),
+        attribute(
+            "in_union",
+            "custom",
+            f"select count(*) from (select event_time from base union all select {at} from base) as x where {recent}",
+        ),
+        attribute(
+            "of_context",
+            "expression",
+            "count(*) filter (where event_time > now() - (select value from context where key = 'days')::interval)",
+        ),
+    ]
+    context = [ContextValue(key="days", query="select '9 days' from events limit 1")]
+    entity = entity_with(of_another_time, context=context)
+    world = World(tmp_path, [Event(1, 1, {"at": (AS_OF - DAY / 2).isoformat()}, minute=order(1, 1, 8.5, 0).minute)])
+    names = [each.id for each in of_another_time]
+    world.calculate(entity)
+    assert world.profiles(*names) == {1: (1, 1, 1, 1)}
+    world.calculate(entity, as_of=AS_OF + DAY)
+    assert world.profiles(*names) == {1: (0, 0, 0, 0)}
