@@ -1,13 +1,14 @@
 """What is due though no event came: as time passes, as context values change, as definitions are edited."""
 
 import json
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from cdp_pipeline.config.attribute import Attribute
-from cdp_pipeline.config.calculated import ContextValue
+from cdp_pipeline.config.calculated import ContextValue, MetaAttribute, RowHelper
 from cdp_pipeline.config.model import Entity
+from cdp_pipeline.warehouse.stage import Due
 from cdp_pipeline_tests.attributes.worlds import AS_OF, START, Event, World, attribute, entity_with
 
 DAY = timedelta(days=1)
@@ -168,16 +169,14 @@ def test_a_window_of_what_is_only_named_event_time_or_ends_at_a_context_value_mo
 ) -> None:
     at = "(payload->>'at')::timestamptz"
     recent = "event_time > now() - interval '1 day'"
+    both = f"select event_time from base union all select {at} from base"  # noqa: S608
+    queries = {
+        "in_with": f"with x(event_time) as (select {at} from base) select count(*) from x where {recent}",  # noqa: S608
+        "in_from": f"select count(*) from (select {at} from base) as x(event_time) where {recent}",  # noqa: S608
+        "in_union": f"select count(*) from ({both}) as x where {recent}",  # noqa: S608
+    }
     of_another_time = [
-        attribute(
-            "in_with", "custom", f"with x(event_time) as (select {at} from base) select count(*) from x where {recent}"
-        ),
-        attribute("in_from", "custom", f"select count(*) from (select {at} from base) as x(event_time) where {recent}"),
-        attribute(
-            "in_union",
-            "custom",
-            f"select count(*) from (select event_time from base union all select {at} from base) as x where {recent}",
-        ),
+        *(attribute(name, "custom", query) for name, query in queries.items()),
         attribute(
             "of_context",
             "expression",
