@@ -83,6 +83,7 @@ class WorkingOut:
             self._work.run(named("moved", _temporary("profile_moved", moved)))
         windows = self._graph.readers_of(self._states.with_windows())
         make_values(self._work, self._whole.columns)
+        self.context.unmark()
         self._insert(self._of_layer(0))
         for layer in range(top + 1):
             changed = self._renew(layer)

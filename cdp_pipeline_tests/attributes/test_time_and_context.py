@@ -191,3 +191,16 @@ def test_a_window_of_what_is_only_named_event_time_or_ends_at_a_context_value_mo
     assert world.profiles(*names) == {1: (1, 1, 1, 1)}
     world.calculate(entity, as_of=AS_OF + DAY)
     assert world.profiles(*names) == {1: (0, 0, 0, 0)}
+
+
+def test_who_marks_all_context_values_has_them_worked_out_once(tmp_path: Path) -> None:
+    world = World(tmp_path, [order(1, 1, 1, 1), order(2, 2, 1, 1)])
+    world.calculate(with_deciles())
+    world.add([order(3, 2, 1, 1)], dirty=True)
+    world.calculate(with_deciles(), as_of=AS_OF + DAY)
+    assert len(context_of(world)) == 2
+    world.run("update kind.context_values set modified = null")
+    assert world.calculate(with_deciles(), as_of=AS_OF + DAY).metrics["context_values"] == 1
+    world.run("update kind.context_values set modified = null")
+    world.calculate([SEEN], as_of=AS_OF + DAY)  # the project has it no more
+    assert world.fetch("select count(*) from kind.context_values as c where c.modified is null") == [(0,)]
