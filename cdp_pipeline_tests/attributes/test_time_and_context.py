@@ -204,3 +204,12 @@ def test_who_marks_all_context_values_has_them_worked_out_once(tmp_path: Path) -
     world.run("update kind.context_values set modified = null")
     world.calculate([SEEN], as_of=AS_OF + DAY)  # the project has it no more
     assert world.fetch("select count(*) from kind.context_values as c where c.modified is null") == [(0,)]
+
+
+def test_a_shorter_max_age_holds_from_the_next_run_on(tmp_path: Path) -> None:
+    world = World(tmp_path, [order(1, 1, 1, 1)])
+    now = datetime.now(UTC)
+    world.calculate(with_deciles(), as_of=now)
+    assert world.calculate(with_deciles(), as_of=now + DAY / 2).due is Due.NOTHING
+    facts = world.calculate(with_deciles(max_age="1h"), as_of=now + DAY / 2)
+    assert facts.metrics["context_values"] == 1
