@@ -213,3 +213,26 @@ def test_a_shorter_max_age_holds_from_the_next_run_on(tmp_path: Path) -> None:
     assert world.calculate(with_deciles(), as_of=now + DAY / 2).due is Due.NOTHING
     facts = world.calculate(with_deciles(max_age="1h"), as_of=now + DAY / 2)
     assert facts.metrics["context_values"] == 1
+
+
+def test_an_asterisk_reads_everything(tmp_path: Path) -> None:
+    def edited(factor: int) -> Entity:
+        return entity_with(
+            [
+                attribute("total", "sum", f"(payload->>'total')::numeric(38,9) * {factor}"),
+                attribute("large", "expression", "count(*) filter (where is_large)", from_="all_of_base"),
+            ],
+            row_helpers=[RowHelper(id="is_large", value=f"(payload->>'total')::numeric(38,9) * {factor} > 5")],
+            meta_attributes=[MetaAttribute(id="all_of_base", definition="select * from base")],
+            context=[ContextValue(key="most", query="select max(t)::text from (select * from profiles) as p(e, t, l)")],
+        )
+
+    world = World(tmp_path, [order(1, 1, 1, 3), order(2, 2, 1, 7)])
+    world.calculate(edited(1))
+    assert world.profiles("large") == {1: 0, 2: 1}
+    world.calculate(edited(2))
+    assert world.profiles("large") == {1: 1, 2: 1}
+    assert [value for _, value in sorted(world.fetch("select c.number, c.value from kind.context_values as c"))] == [
+        "7.000000000",
+        "14.000000000",
+    ]
