@@ -50,6 +50,8 @@ EXPRESSIONS: dict[str, str] = {
     "n::money": "The type MONEY is not supported",
     "n::regclass": "is not supported",
     "timestamptz 'infinity'": "is no time",
+    "event_time - interval 'P1M'": "`interval 'P1M'` is no interval",
+    "event_time - interval '1 day ago'": "`interval '1 day ago'` is no interval",
     "localtime": "reads the clock",
     "now()": "reads the clock",
     "timestamptz 'yesterday'": "reads the clock",
