@@ -89,6 +89,21 @@ class States:
             if self._uses[node].otherwise and self.is_current(node) and self._state(node).as_of.date() != as_of.date()
         }
 
+    def agreeing(self, nodes: set[Node]) -> set[Node]:
+        """Some definitions with the attributes of once a day that they read, and with what reads those.
+
+        Worked out together they agree with one another in every profile, as of the same moment.
+        """
+        found = set(nodes)
+        while True:
+            read = self._graph.read_by(found)
+            more = self._graph.readers_of(
+                each for each in self._attributes if each in read and self._uses[each].otherwise
+            )
+            if more <= found:
+                return found
+            found |= more
+
     def boundaries(self, as_of: datetime) -> list[tuple[exp.Expr, exp.Expr]]:
         """From where to where the boundaries of windows moved since they were looked at last."""
         moved: dict[tuple[exp.Expr, exp.Expr], None] = {}

@@ -78,15 +78,18 @@ class WorkingOut:
         top = max(self._graph.layers.values(), default=0)
         for_everyone = set() if self.everyone else self._states.changed() | self._states.of_another_day(as_of)
         for_everyone = self._graph.readers_of(for_everyone | {Node("attribute", name) for name in fresh})
+        for_everyone = self._states.agreeing(for_everyone)
         moved = None if self.everyone else moved_entities(self._states.boundaries(as_of))
         if moved is not None:
             self._work.run(named("moved", _temporary("profile_moved", moved)))
-        windows = self._graph.readers_of(self._states.with_windows())
+        windows = self._states.agreeing(self._graph.readers_of(self._states.with_windows()))
         make_values(self._work, self._whole.columns)
         self.context.unmark()
         self._insert(self._of_layer(0))
         for layer in range(top + 1):
-            changed = self._renew(layer)
+            changed = self._states.agreeing(self._renew(layer)) - for_everyone
+            for below in range(layer):
+                self._pass(changed, below, None)
             for_everyone |= changed
             if layer:
                 self._update(self._of_layer(layer), self.due_events())

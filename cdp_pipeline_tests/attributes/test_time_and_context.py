@@ -236,3 +236,27 @@ def test_an_asterisk_reads_everything(tmp_path: Path) -> None:
         "7.000000000",
         "14.000000000",
     ]
+
+
+def test_what_is_worked_out_within_the_day_agrees_with_what_it_reads_of_once_a_day(tmp_path: Path) -> None:
+    def edited(factor: int, added: str) -> Entity:
+        return entity_with(
+            [
+                attribute("age", "expression", "extract(epoch from now() - max(event_time))::bigint"),
+                attribute("times", "derived", f"age * {factor}"),
+                attribute("plus", "derived", "age + (select value from context where key = 'added')::bigint"),
+                attribute("lately", "expression", "count(*) filter (where event_time > now() - interval '2 days')"),
+                attribute("both", "derived", "age + lately"),
+            ],
+            context=[ContextValue(key="added", query=f"select '{added}' from events limit 1")],  # noqa: S608
+        )
+
+    world = World(tmp_path, [order(1, 1, 1, 1), order(2, 2, 1.9, 1)])
+    columns = ("age", "times", "plus", "lately", "both")
+    world.calculate(edited(2, "0"))
+    for hour, definition in enumerate((edited(2, "0"), edited(3, "0"), edited(3, "5")), start=3):
+        world.calculate(definition, as_of=AS_OF + hour * DAY / 24)
+        factor = definition.attributes[1].value[-1]
+        added = definition.context[0].query.split("'")[1]
+        for age, times, plus, lately, both in world.profiles(*columns).values():
+            assert (times, plus, both) == (age * int(factor), age + int(added), age + lately)
