@@ -260,3 +260,25 @@ def test_what_is_worked_out_within_the_day_agrees_with_what_it_reads_of_once_a_d
         added = definition.context[0].query.split("'")[1]
         for age, times, plus, lately, both in world.profiles(*columns).values():
             assert (times, plus, both) == (age * int(factor), age + int(added), age + lately)
+
+
+def test_what_fails_is_counted_once_for_each_entity_whatever_made_it_due(tmp_path: Path) -> None:
+    def edited(added: int) -> list[Attribute]:
+        window = "event_time > now() - interval '30 days'"
+        inverse = f"1 / (payload->>'total')::int + {added}"
+        return [
+            attribute("inverse", "sum", inverse, on_error="null"),
+            attribute("lately", "sum", "1 / (payload->>'total')::int", filter=window, on_error="null"),
+        ]
+
+    def failures(definitions: list[Attribute], hours: int) -> tuple[float, float]:
+        metrics = world.calculate(definitions, as_of=AS_OF + hours * DAY / 24).metrics
+        return metrics["errors in inverse"], metrics["errors in lately"]
+
+    days = {1: 1, 2: 1, 3: 29.9, 4: 29.9}
+    world = World(tmp_path, [order(entity, entity, days_ago, 0) for entity, days_ago in days.items()])
+    assert failures(edited(0), 0) == (4, 4)
+    world.add([order(5, 1, 1, 0), order(6, 3, 1, 0)], dirty=True)
+    assert failures(edited(1), 0) == (6, 2 + 2)  # of `inverse` for everyone, of `lately` for those who are due
+    world.add([order(7, 3, 1, 0)], dirty=True)
+    assert failures(edited(1), 6) == (3, 2)  # 4 has lost its event of the window
