@@ -15,6 +15,7 @@ from cdp_pipeline.attributes.language import read_expression
 from cdp_pipeline.config.attribute import Attribute
 from cdp_pipeline.config.model import Entity
 from cdp_pipeline.errors import SqlError
+from cdp_pipeline.sql.context import context_keys
 from cdp_pipeline.sql.mentions import mentions, mentions_clock
 
 _COMPARISONS = (exp.GT, exp.GTE, exp.LT, exp.LTE, exp.EQ, exp.NEQ, exp.Between)
@@ -105,8 +106,15 @@ def _of(text: str | None) -> ClockUse:
     except SqlError:
         return ClockUse()
     use = _in_tree(mentioned.tree.copy())
-    renamed = any(alias.alias.lower() == _TIME for alias in mentioned.tree.find_all(exp.Alias))
-    return ClockUse((), bool(use)) if renamed or mentioned.tables - {BASE} else use
+    return ClockUse((), bool(use)) if _may_rename(mentioned.tree) or mentioned.tables - {BASE} else use
+
+
+def _may_rename(tree: exp.Expr) -> bool:
+    """Whether `event_time` may be something else in it than the time of an event."""
+    lists = (list_.args.get("columns") or [] for list_ in tree.find_all(exp.TableAlias))
+    names = [alias.alias for alias in tree.find_all(exp.Alias)] + [name.name for names in lists for name in names]
+    # Of a UNION the first query names the columns of all.
+    return any(name.lower() == _TIME for name in names) or tree.find(exp.SetOperation) is not None
 
 
 def _in_tree(tree: exp.Expr) -> ClockUse:
@@ -115,13 +123,17 @@ def _in_tree(tree: exp.Expr) -> ClockUse:
     for comparison in list(tree.find_all(*_COMPARISONS)):
         sides = list(comparison.iter_expressions())
         others = [side for side in sides if not _is_event_time(side)]
-        if len(sides) - len(others) != 1 or any(side.find(exp.Column, exp.Query) for side in others):
+        if len(sides) - len(others) != 1 or any(map(_reads_more, others)):
             continue
         for side in others:
             if mentions_clock(side):
                 boundaries.append(read_expression(side.sql("postgres"), {}))
                 side.replace(exp.null())
     return ClockUse(tuple(boundaries), mentions_clock(tree))
+
+
+def _reads_more(side: exp.Expr) -> bool:
+    return side.find(exp.Column, exp.Query) is not None or bool(context_keys(side))
 
 
 def _is_event_time(node: exp.Expr) -> bool:

@@ -57,6 +57,10 @@ class ContextValues:
             each.key: self._recorded[each.key].value if each.key in self._recorded else None for each in entity.context
         }
 
+    def unmark(self) -> None:
+        """Takes away the marks of those who want values worked out again: those that can be are due in this run."""
+        self._work.run(SQL["unmark_context"])
+
     def due(self, layer: int) -> list[ContextValue]:
         """Those of a layer that have to be worked out, in an order in which each comes after what it reads."""
         written = {Node("context", each.key): each for each in self._entity.context}
@@ -80,7 +84,6 @@ class ContextValues:
         if before is not None and before.value == value:
             self._work.run(SQL["confirm_context"], query=context.query, **values)
         else:
-            self._work.run(SQL["close_context"], key=context.key)
             self._work.run(SQL["add_context"], value=value, query=context.query, **values)
         self._recorded[context.key] = Recorded(value, context.query, as_of)
         self.values[context.key] = value

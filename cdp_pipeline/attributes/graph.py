@@ -127,6 +127,7 @@ class _Names:
         self._helpers = {helper.id for helper in entity.row_helpers}
         self._metas = {meta.id for meta in entity.meta_attributes}
         self._attributes = {attribute.id for attribute in entity.attributes}
+        self._shown = {attribute.id for attribute in entity.attributes if not attribute.hidden}
 
     def of_helper(self, helper: RowHelper) -> set[Node]:
         return self._of_rows([helper.value, helper.filter])
@@ -159,14 +160,14 @@ class _Names:
             mentioned = _mentions(text)
             if mentioned is not None:
                 found |= {Node("context", key) for key in mentioned.context_keys}
-                found |= {Node(kind, name) for name in mentioned.columns if name in names}
+                found |= {Node(kind, name) for name in names if mentioned.all_columns or name in mentioned.columns}
         return found
 
     def _of_query(self, text: str) -> set[Node]:
         mentioned = _mentions(text)
         if mentioned is None:
             return set()
-        found = self._of_expressions([text], "attribute", self._attributes if PROFILES in mentioned.tables else ())
+        found = self._of_expressions([text], "attribute", self._shown if PROFILES in mentioned.tables else ())
         found |= {Node("meta_attribute", name) for name in mentioned.tables if name in self._metas}
         return found | (self._of_rows([text]) if BASE in mentioned.tables else set())
 

@@ -59,12 +59,13 @@ def shown(entity: Entity) -> list[Attribute]:
 
 
 def _definition(entity: Entity) -> str:
-    """A hash of all that decides what the profiles hold; not of what only describes it."""
+    """A hash of all that decides what the profiles hold, and when it is due; not of what only describes it."""
     graph = graph_of(entity)
     kept = [attribute.id for attribute in shown(entity)]
     needed = {Node("attribute", name) for name in kept} | {Node("context", each.key) for each in entity.context}
     hashes = definition_hashes(entity, graph)
-    parts = [kept, {str(node): hashes[node] for node in graph.read_by(needed)}]
+    ages = {each.key: each.max_age for each in entity.context}
+    parts = [kept, {str(node): hashes[node] for node in graph.read_by(needed)}, ages]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 

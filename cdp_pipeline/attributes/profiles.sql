@@ -89,9 +89,9 @@ update kind.context_values as c
 set modified = :as_of, query = :query
 where c.key = :key and c.number = (select max(n.number) from kind.context_values as n where n.key = :key)
 
--- name: close_context
--- What somebody marked by hand is past: it was last worked out when it was first, as far as anybody knows.
-update kind.context_values as c set modified = c.since where c.key = :key and c.modified is null
+-- name: unmark_context
+-- Past values, and those that the project has no more, are not worked out again, whoever marked them by hand.
+update kind.context_values as c set modified = c.since where c.modified is null
 
 -- name: add_context
 insert into kind.context_values (key, value, query, modified, number, since)

@@ -89,6 +89,21 @@ class States:
             if self._uses[node].otherwise and self.is_current(node) and self._state(node).as_of.date() != as_of.date()
         }
 
+    def agreeing(self, nodes: set[Node]) -> set[Node]:
+        """Some definitions with the attributes of once a day that they read, and with what reads those.
+
+        Worked out together they agree with one another in every profile, as of the same moment.
+        """
+        found = set(nodes)
+        while True:
+            read = self._graph.read_by(found)
+            more = self._graph.readers_of(
+                each for each in self._attributes if each in read and self._uses[each].otherwise
+            )
+            if more <= found:
+                return found
+            found |= more
+
     def boundaries(self, as_of: datetime) -> list[tuple[exp.Expr, exp.Expr]]:
         """From where to where the boundaries of windows moved since they were looked at last."""
         moved: dict[tuple[exp.Expr, exp.Expr], None] = {}
@@ -172,7 +187,7 @@ def has_aged(project: Project, kind: str) -> Callable[[Connection], bool]:
 
 
 def moved_entities(boundaries: list[tuple[exp.Expr, exp.Expr]]) -> exp.Expr | None:
-    """The entities of whom an event lies where a boundary moved over; None: none did."""
+    """The entities, but those who are due anyway, of whom an event lies where a boundary moved over; None: none did."""
     time_of = exp.column("event_time", table="s")
     crossed: list[exp.Expr] = []
     for before, after in boundaries:
@@ -180,6 +195,8 @@ def moved_entities(boundaries: list[tuple[exp.Expr, exp.Expr]]) -> exp.Expr | No
         crossed.append(exp.and_(time_of.copy() >= low, time_of.copy() <= high))
     if not crossed:
         return None
-    somebodys = exp.Not(this=exp.column("entity_id", table="s").is_(exp.null()))
+    owner = exp.column("entity_id", table="s")
+    somebodys = exp.Not(this=owner.is_(exp.null()))
+    due = exp.select("d.entity_id").from_("profile_due as d")
     query = exp.select("s.entity_id").distinct().from_(exp.alias_(exp.table_("stitched_events", db="kind"), "s"))
-    return named("moved", query.where(somebodys, exp.or_(*crossed))).tree
+    return named("moved", query.where(somebodys, exp.or_(*crossed), exp.Not(this=owner.isin(query=due)))).tree

@@ -78,14 +78,18 @@ class WorkingOut:
         top = max(self._graph.layers.values(), default=0)
         for_everyone = set() if self.everyone else self._states.changed() | self._states.of_another_day(as_of)
         for_everyone = self._graph.readers_of(for_everyone | {Node("attribute", name) for name in fresh})
+        for_everyone = self._states.agreeing(for_everyone)
         moved = None if self.everyone else moved_entities(self._states.boundaries(as_of))
         if moved is not None:
             self._work.run(named("moved", _temporary("profile_moved", moved)))
-        windows = self._graph.readers_of(self._states.with_windows())
+        windows = self._states.agreeing(self._graph.readers_of(self._states.with_windows()))
         make_values(self._work, self._whole.columns)
+        self.context.unmark()
         self._insert(self._of_layer(0))
         for layer in range(top + 1):
-            changed = self._renew(layer)
+            changed = self._states.agreeing(self._renew(layer)) - for_everyone
+            for below in range(layer):
+                self._pass(changed, below, None)
             for_everyone |= changed
             if layer:
                 self._update(self._of_layer(layer), self.due_events())
@@ -158,6 +162,8 @@ class WorkingOut:
         stitched: exp.Expr = exp.table_("stitched_events", db=KIND)
         if entities is None:
             self.everyone = True
+            for name in ids:  # those who are due are worked out once more
+                self.figures.pop(_figure_of_errors(name), None)
         else:
             among = exp.column("entity_id", table="t").isin(query=exp.select("m.entity_id").from_(f"{entities} as m"))
             chosen = exp.select("t.event_id", "t.entity_id").from_(exp.alias_(stitched, "t", table=True)).where(among)
@@ -208,7 +214,7 @@ class WorkingOut:
         ]
         (found,) = self._work.fetch(named("failures", exp.select(*sums).from_(f"{table} as v")))
         for name, count in zip(forgiving, found, strict=True):
-            figure = f"errors in {name}"
+            figure = _figure_of_errors(name)
             self.figures[figure] = self.figures.get(figure, 0) + int(count)
 
     def _calculate_part(
@@ -291,6 +297,10 @@ class WorkingOut:
         profile = profile.from_(exp.alias_(exp.table_(PROFILES.name, db=KIND), "p", table=True))
         touched = exp.column("entity_id", table="p").isin(query=exp.select("d.entity_id").from_("profile_due as d"))
         return exp.union(values, profile.where(exp.Not(this=touched)), distinct=False)
+
+
+def _figure_of_errors(attribute_id: str) -> str:
+    return f"errors in {attribute_id}"
 
 
 def _temporary(name: str, query: exp.Expr) -> exp.Create:

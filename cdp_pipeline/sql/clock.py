@@ -24,7 +24,13 @@ def asks_for_the_time(node: exp.Expr) -> bool:
         return True
     if isinstance(node, exp.Anonymous):
         return node.name.lower() in (*_CALLS, "timeofday")
-    return _word_of(node) in ("now", *_DAYS)
+    word = _word_of(node)
+    return word is not None and is_moving(word)
+
+
+def is_moving(word: str) -> bool:
+    """Whether a text, read as a time, means one that depends on when it is read."""
+    return word.strip().lower() in ("now", *_DAYS)
 
 
 def check_time(node: exp.Expr) -> None:

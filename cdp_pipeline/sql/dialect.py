@@ -4,6 +4,8 @@ Functions whose meaning sqlglot would translate are kept under the names that Po
 `functions` says of each what it means on another engine, and nothing else does.
 """
 
+import re
+from itertools import pairwise
 from typing import ClassVar
 
 import sqlglot
@@ -15,9 +17,14 @@ from sqlglot.parsers.postgres import PostgresParser
 from cdp_pipeline.errors import SqlError
 
 MAX_LENGTH = 10_000
+INTERVAL = re.compile(
+    r"([+-]?\d+(\.\d+)? *(years?|months?|mons?|weeks?|days?|hours?|minutes?|mins?|seconds?|secs?) *)+|\d+:\d\d(:\d\d)?",
+    re.IGNORECASE,
+)
 _MAX_NESTING = 60  # of brackets; deeper than that is no use, and would use up Python's stack
 _MAX_DEPTH = 200
 _MAX_NODES = 4_000
+_NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")  # whose unit stands outside of the text: interval '2' day
 _OPENING = (TokenType.L_PAREN, TokenType.L_BRACKET, TokenType.CASE)
 _CLOSING = (TokenType.R_PAREN, TokenType.R_BRACKET, TokenType.END)
 _TRANSLATED = (
@@ -90,6 +97,11 @@ def shortened(text: str) -> str:
     return text if len(text) <= 200 else text[:200] + "…"
 
 
+def no_interval(written: str) -> SqlError:
+    """The error for what should be an interval."""
+    return SqlError(f"`{written}` is no interval.", "Write: interval '1 month 2 days', times a number.")
+
+
 def _check_tokens(tokens: list[Token], text: str, what: str) -> None:
     if tokens and tokens[0].token_type in PostgreSQL.Tokenizer.COMMANDS:  # which sqlglot would not read any further
         raise SqlError(f"`{shortened(text)}` is no {what}.")
@@ -98,6 +110,16 @@ def _check_tokens(tokens: list[Token], text: str, what: str) -> None:
         depth += (token.token_type in _OPENING) - (token.token_type in _CLOSING)
         if depth > _MAX_NESTING:
             raise SqlError(f"The {what} is nested too deeply.")
+    _check_intervals(tokens)
+
+
+def _check_intervals(tokens: list[Token]) -> None:
+    """Of a text with one number and unit sqlglot leaves out the rest: '1 day ago', and 'P1M', which is no minute."""
+    for token, following in pairwise(tokens):
+        if token.token_type is TokenType.INTERVAL and following.token_type is TokenType.STRING:
+            text = following.text.strip()
+            if not INTERVAL.fullmatch(text) and not _NUMBER.fullmatch(text):
+                raise no_interval(f"interval '{shortened(following.text)}'")
 
 
 def _check_size(tree: exp.Expr, what: str) -> None:

@@ -44,7 +44,7 @@ _OF_FORMS = {
     "cdp_like": "boolean", "cdp_ilike": "boolean", "cdp_whole_power": WHOLE,
 }  # fmt: skip
 _BRANCHES = (exp.Coalesce, exp.Greatest, exp.Least, exp.Nullif)
-_TIMES = ("date", "timestamp", "timestamptz")
+TIMES = ("date", "timestamp", "timestamptz")
 _AS_THEIR_ARGUMENT = (
     exp.Paren, exp.Neg, exp.Alias, exp.Abs, exp.Floor, exp.Ceil, exp.Min, exp.Max, exp.Distinct, exp.Filter, exp.Window,
     exp.Order, exp.Ordered, exp.Collate, exp.WithinGroup,
@@ -170,13 +170,13 @@ def _of_arithmetic(node: exp.Expr) -> str | None:
         return "interval" if {left, right} <= {"interval", *NUMBERS} and "interval" in (left, right) else None
     if not isinstance(node, (exp.Add, exp.Sub)):
         return None
-    if left in _TIMES and right == "interval":
+    if left in TIMES and right == "interval":
         return "timestamp" if left == "date" else left
-    if left == "interval" and right in _TIMES and isinstance(node, exp.Add):
+    if left == "interval" and right in TIMES and isinstance(node, exp.Add):
         return "timestamp" if right == "date" else right
     if left == "date" and right == WHOLE:
         return "date"
-    if isinstance(node, exp.Sub) and left in _TIMES and right in _TIMES:
+    if isinstance(node, exp.Sub) and left in TIMES and right in TIMES:
         return WHOLE if left == right == "date" else "interval"
     return "interval" if left == right == "interval" else None
 

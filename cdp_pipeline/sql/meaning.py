@@ -9,7 +9,8 @@ from sqlglot import exp
 from cdp_pipeline.errors import SqlError
 from cdp_pipeline.sql.aggregates import aggregate_form
 from cdp_pipeline.sql.calls import call_form
-from cdp_pipeline.sql.kinds import DOUBLE, LITERAL, NULL, NUMERIC, WHOLE, kind_of
+from cdp_pipeline.sql.clock import is_moving
+from cdp_pipeline.sql.kinds import DOUBLE, LITERAL, NULL, NUMERIC, TIMES, WHOLE, kind_of
 from cdp_pipeline.sql.operators import operator_form
 from cdp_pipeline.sql.regexes import check_pattern
 from cdp_pipeline.sql.shown import rewrite_shown, shown
@@ -41,6 +42,7 @@ def query_to_forms(tree: exp.Query) -> exp.Query:
 
 def _to_form(node: exp.Expr) -> exp.Expr:
     """The form of one node: exactly the nodes that an engine spells or means differently."""
+    _check_words(node)
     if isinstance(node, (exp.JSONExtract, exp.JSONExtractScalar)):
         return _path(node, list(_steps(node.expression)), isinstance(node, exp.JSONExtractScalar))
     if isinstance(node, (exp.JSONBExtract, exp.JSONBExtractScalar)):
@@ -61,6 +63,17 @@ def _to_form(node: exp.Expr) -> exp.Expr:
     if isinstance(node, exp.Anonymous):
         return call_form(node)
     return operator_form(node)
+
+
+def _check_words(node: exp.Expr) -> None:
+    """Refuses 'today' beside a time, which PostgreSQL takes for the day on which the statement is run."""
+    if isinstance(node, exp.Case):
+        beside = [branch.args["true"] for branch in node.args["ifs"]] + [node.args.get("default")]
+    else:
+        beside = list(node.iter_expressions())
+    words = [each for each in beside if isinstance(each, exp.Literal) and each.is_string and is_moving(each.name)]
+    if words and any(kind_of(each) in TIMES for each in beside if each is not None):
+        raise SqlError(f"`{shown(node)}` has no type that says what {words[0].sql()} is.", "Write: date 'today'.")
 
 
 def _pattern(node: exp.Expr) -> exp.Expr:

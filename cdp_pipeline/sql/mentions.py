@@ -21,12 +21,14 @@ class Mentions:
         tree: it, as it was written.
         tables: the tables that it reads and does not make itself.
         columns: the names of all columns in it.
+        all_columns: whether it takes all columns of something, by `*`.
         context_keys: the context values that it reads.
     """
 
     tree: exp.Expr
     tables: frozenset[str]
     columns: frozenset[str]
+    all_columns: bool
     context_keys: tuple[str, ...]
 
 
@@ -43,7 +45,8 @@ def mentions(text: str) -> Mentions:
     own = {cte.alias for cte in tree.find_all(exp.CTE)}
     tables = {table.name for table in tree.find_all(exp.Table) if not table.db}
     columns = {column.name for column in tree.find_all(exp.Column)}
-    return Mentions(tree, frozenset(tables - own), frozenset(columns), tuple(context_keys(tree)))
+    stars = any(isinstance(star.parent, (exp.Select, exp.Column)) for star in tree.find_all(exp.Star))
+    return Mentions(tree, frozenset(tables - own), frozenset(columns), stars, tuple(context_keys(tree)))
 
 
 def mentions_clock(tree: exp.Expr) -> bool:

@@ -1,6 +1,5 @@
 """What a user's operators and PostgreSQL's functions of their own syntax mean, beside those that read JSON paths."""
 
-import re
 from collections.abc import Callable
 from functools import reduce
 from zoneinfo import available_timezones
@@ -8,6 +7,7 @@ from zoneinfo import available_timezones
 from sqlglot import exp
 
 from cdp_pipeline.errors import SqlError
+from cdp_pipeline.sql.dialect import INTERVAL, no_interval
 from cdp_pipeline.sql.kinds import LITERAL, NULL, NUMERIC, WHOLE, kind_of
 from cdp_pipeline.sql.regexes import check_pattern
 from cdp_pipeline.sql.shown import shown
@@ -15,10 +15,6 @@ from cdp_pipeline.sql.shown import shown
 _COMPARED = (exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.NullSafeEQ, exp.NullSafeNEQ)
 _FIELDS = ("YEAR", "MONTH", "DAY", "HOUR", "MINUTE", "EPOCH", "DOW", "ISODOW", "DOY", "WEEK", "QUARTER", "ISOYEAR")
 _UNITS = ("YEAR", "QUARTER", "MONTH", "WEEK", "DAY", "HOUR", "MINUTE", "SECOND")
-_INTERVAL = re.compile(
-    r"([+-]?\d+(\.\d+)? *(years?|months?|mons?|weeks?|days?|hours?|minutes?|mins?|seconds?|secs?) *)+|\d+:\d\d(:\d\d)?",
-    re.IGNORECASE,
-)
 _DATES = ("date", "timestamp", "timestamptz", "interval", None)
 
 
@@ -146,8 +142,8 @@ def _substring(node: exp.Expr) -> exp.Expr:
 def _interval(node: exp.Expr) -> exp.Expr:
     unit = node.args.get("unit")
     text = f"{node.this.name} {unit.name if unit is not None else ''}".strip()
-    if not isinstance(node.this, exp.Literal) or not _INTERVAL.fullmatch(text):
-        raise SqlError(f"`{shown(node)}` is no interval.", "Write: interval '1 month 2 days', times a number.")
+    if not isinstance(node.this, exp.Literal) or not INTERVAL.fullmatch(text):
+        raise no_interval(shown(node))
     return node
 
 

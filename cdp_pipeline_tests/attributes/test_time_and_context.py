@@ -1,14 +1,15 @@
 """What is due though no event came: as time passes, as context values change, as definitions are edited."""
 
 import json
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from cdp_pipeline.config.attribute import Attribute
-from cdp_pipeline.config.calculated import ContextValue
+from cdp_pipeline.config.calculated import ContextValue, MetaAttribute, RowHelper
 from cdp_pipeline.config.model import Entity
+from cdp_pipeline.warehouse.stage import Due
 from cdp_pipeline_tests.attributes.worlds import AS_OF, START, Event, World, attribute, entity_with
 
 DAY = timedelta(days=1)
@@ -183,3 +184,123 @@ def test_what_is_calculated_with_a_context_value_has_a_type_before_there_is_a_va
         2: (Decimal("1.8"), Decimal("1.7"), Decimal("5.000000001"), True),
         3: (Decimal("0.6"), Decimal("1.7"), Decimal("1.666666667"), False),
     }
+
+
+def test_a_window_of_what_is_only_named_event_time_or_ends_at_a_context_value_moves_on_once_a_day(
+    tmp_path: Path,
+) -> None:
+    at = "(payload->>'at')::timestamptz"
+    recent = "event_time > now() - interval '1 day'"
+    both = f"select event_time from base union all select {at} from base"  # noqa: S608
+    queries = {
+        "in_with": f"with x(event_time) as (select {at} from base) select count(*) from x where {recent}",  # noqa: S608
+        "in_from": f"select count(*) from (select {at} from base) as x(event_time) where {recent}",  # noqa: S608
+        "in_union": f"select count(*) from ({both}) as x where {recent}",  # noqa: S608
+    }
+    of_another_time = [
+        *(attribute(name, "custom", query) for name, query in queries.items()),
+        attribute(
+            "of_context",
+            "expression",
+            "count(*) filter (where event_time > now() - (select value from context where key = 'days')::interval)",
+        ),
+    ]
+    context = [ContextValue(key="days", query="select '9 days' from events limit 1")]
+    entity = entity_with(of_another_time, context=context)
+    world = World(tmp_path, [Event(1, 1, {"at": (AS_OF - DAY / 2).isoformat()}, minute=order(1, 1, 8.5, 0).minute)])
+    names = [each.id for each in of_another_time]
+    world.calculate(entity)
+    assert world.profiles(*names) == {1: (1, 1, 1, 1)}
+    world.calculate(entity, as_of=AS_OF + DAY)
+    assert world.profiles(*names) == {1: (0, 0, 0, 0)}
+
+
+def test_who_marks_all_context_values_has_them_worked_out_once(tmp_path: Path) -> None:
+    world = World(tmp_path, [order(1, 1, 1, 1), order(2, 2, 1, 1)])
+    world.calculate(with_deciles())
+    world.add([order(3, 2, 1, 1)], dirty=True)
+    world.calculate(with_deciles(), as_of=AS_OF + DAY)
+    assert len(context_of(world)) == 2
+    world.run("update kind.context_values set modified = null")
+    assert world.calculate(with_deciles(), as_of=AS_OF + DAY).metrics["context_values"] == 1
+    world.run("update kind.context_values set modified = null")
+    world.calculate([SEEN], as_of=AS_OF + DAY)  # the project has it no more
+    assert world.fetch("select count(*) from kind.context_values as c where c.modified is null") == [(0,)]
+
+
+def test_a_shorter_max_age_holds_from_the_next_run_on(tmp_path: Path) -> None:
+    world = World(tmp_path, [order(1, 1, 1, 1)])
+    now = datetime.now(UTC)
+    world.calculate(with_deciles(), as_of=now)
+    assert world.calculate(with_deciles(), as_of=now + DAY / 2).due is Due.NOTHING
+    facts = world.calculate(with_deciles(max_age="1h"), as_of=now + DAY / 2)
+    assert facts.metrics["context_values"] == 1
+
+
+def test_an_asterisk_reads_everything(tmp_path: Path) -> None:
+    def edited(factor: int) -> Entity:
+        return entity_with(
+            [
+                attribute("total", "sum", f"(payload->>'total')::numeric(38,9) * {factor}"),
+                attribute("large", "expression", "count(*) filter (where is_large)", from_="all_of_base"),
+            ],
+            row_helpers=[RowHelper(id="is_large", value=f"(payload->>'total')::numeric(38,9) * {factor} > 5")],
+            meta_attributes=[MetaAttribute(id="all_of_base", definition="select * from base")],
+            context=[ContextValue(key="most", query="select max(t)::text from (select * from profiles) as p(e, t, l)")],
+        )
+
+    world = World(tmp_path, [order(1, 1, 1, 3), order(2, 2, 1, 7)])
+    world.calculate(edited(1))
+    assert world.profiles("large") == {1: 0, 2: 1}
+    world.calculate(edited(2))
+    assert world.profiles("large") == {1: 1, 2: 1}
+    assert [value for _, value in sorted(world.fetch("select c.number, c.value from kind.context_values as c"))] == [
+        "7.000000000",
+        "14.000000000",
+    ]
+
+
+def test_what_is_worked_out_within_the_day_agrees_with_what_it_reads_of_once_a_day(tmp_path: Path) -> None:
+    def edited(factor: int, added: str) -> Entity:
+        return entity_with(
+            [
+                attribute("age", "expression", "extract(epoch from now() - max(event_time))::bigint"),
+                attribute("times", "derived", f"age * {factor}"),
+                attribute("plus", "derived", "age + (select value from context where key = 'added')::bigint"),
+                attribute("lately", "expression", "count(*) filter (where event_time > now() - interval '2 days')"),
+                attribute("both", "derived", "age + lately"),
+            ],
+            context=[ContextValue(key="added", query=f"select '{added}' from events limit 1")],  # noqa: S608
+        )
+
+    world = World(tmp_path, [order(1, 1, 1, 1), order(2, 2, 1.9, 1)])
+    columns = ("age", "times", "plus", "lately", "both")
+    world.calculate(edited(2, "0"))
+    for hour, definition in enumerate((edited(2, "0"), edited(3, "0"), edited(3, "5")), start=3):
+        world.calculate(definition, as_of=AS_OF + hour * DAY / 24)
+        factor = definition.attributes[1].value[-1]
+        added = definition.context[0].query.split("'")[1]
+        for age, times, plus, lately, both in world.profiles(*columns).values():
+            assert (times, plus, both) == (age * int(factor), age + int(added), age + lately)
+
+
+def test_what_fails_is_counted_once_for_each_entity_whatever_made_it_due(tmp_path: Path) -> None:
+    def edited(added: int) -> list[Attribute]:
+        window = "event_time > now() - interval '30 days'"
+        inverse = f"1 / (payload->>'total')::int + {added}"
+        return [
+            attribute("inverse", "sum", inverse, on_error="null"),
+            attribute("lately", "sum", "1 / (payload->>'total')::int", filter=window, on_error="null"),
+        ]
+
+    def failures(definitions: list[Attribute], hours: int) -> tuple[float, float]:
+        metrics = world.calculate(definitions, as_of=AS_OF + hours * DAY / 24).metrics
+        return metrics["errors in inverse"], metrics["errors in lately"]
+
+    days = {1: 1, 2: 1, 3: 29.9, 4: 29.9}
+    world = World(tmp_path, [order(entity, entity, days_ago, 0) for entity, days_ago in days.items()])
+    assert failures(edited(0), 0) == (4, 4)
+    world.add([order(5, 1, 1, 0), order(6, 3, 1, 0)], dirty=True)
+    assert failures(edited(1), 0) == (6, 2 + 2)  # of `inverse` for everyone, of `lately` for those who are due
+    world.add([order(7, 3, 1, 0)], dirty=True)
+    assert failures(edited(1), 6) == (3, 2)  # 4 has lost its event of the window
