@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from sqlglot import exp
 
 from cdp_pipeline.errors import SqlError
-from cdp_pipeline.sql.allowed import AGGREGATES, May, check_node, check_own_names
+from cdp_pipeline.sql.allowed import May, check_node, check_own_names
 from cdp_pipeline.sql.clock import as_now
 from cdp_pipeline.sql.context import as_context
 from cdp_pipeline.sql.dialect import parse
@@ -61,11 +61,6 @@ def parse_expression(
     if set_returning:
         split(tree)
     return tree
-
-
-def has_aggregate(tree: exp.Expr) -> bool:
-    """Whether the tree calculates one value from many rows."""
-    return tree.find(*AGGREGATES) is not None
 
 
 def columns_of(tree: exp.Expr) -> list[exp.Column]:
