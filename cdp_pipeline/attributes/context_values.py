@@ -110,13 +110,15 @@ def context_query(
         context: the context value.
 
     Raises:
-        SqlError: it is not allowed, or gives more columns than one.
+        SqlError: it is not allowed, or gives more columns than one, or an array.
         WarehouseError: the engine knows no such function or operator for these types.
     """
     tables = _tables(readable, calculations)
     query = read_query(context.query, tables)
     if len(query.columns) != 1:
         raise SqlError(f"The query gives {len(query.columns)} columns, and a context value is one.")
+    if (query.kinds[0] or "").endswith("[]"):
+        raise SqlError("The query gives an array, whose text engines write differently.", "Use jsonb_agg.")
     nothing = {name: no_rows(tables[name], name) for name in query.reads}
     connection.describe(named("context_type", at_no_time(_as_text(query, nothing))))
     return query
@@ -160,12 +162,13 @@ def work_out(
     if len(rows) > 1:
         raise SqlError(
             f"{work.spec.kind} context value {context.key}: its query gives more than one row.",
-            "Aggregate, or put several values together by jsonb_agg or jsonb_object_agg.",
+            "Aggregate, or put several values together by jsonb_agg.",
         )
     return None if not rows else rows[0][0]
 
 
 def _as_text(query: Query, tables: Mapping[str, exp.Expr]) -> exp.Select:
-    (column,) = query.columns
-    text = exp.cast(exp.column(column, table="q", quoted=True), "text")
+    (name,), (kind,) = query.columns, query.kinds
+    column = exp.column(name, table="q", quoted=True)
+    text = exp.func("cdp_json_text", column) if kind == "jsonb" else exp.cast(column, "text")
     return exp.select(exp.alias_(text, "value")).from_(over_everyone(query, tables).subquery("q")).limit(2)

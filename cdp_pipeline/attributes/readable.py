@@ -162,7 +162,9 @@ class Readable:
         }
         for name, type_ in types.items():
             if family_of(type_) is None:
-                raise SqlError(f"`{name}` is {name_of(type_)}, which nobody can keep.", "Cast it to text, say.")
+                raise SqlError(
+                    f"`{name}` is {name_of(type_)}, which nobody can keep.", "Cast it to text, an array to_jsonb(…)."
+                )
         return types
 
     def _meta(self, definition: MetaAttribute) -> Meta:

@@ -104,6 +104,10 @@ def _cast(node: exp.Cast) -> exp.Expr:
         return _cast(exp.cast(node.this, EXACT.copy()))
     if node.to.this in exp.DataType.TEXT_TYPES and kind_of(node.this) == "jsonb":
         return exp.func("cdp_json_text", node.this)
+    if node.to.this in exp.DataType.TEXT_TYPES and (kind_of(node.this) or "").endswith("[]"):
+        raise SqlError(
+            f"`{shown(node)}` is the text of an array, which engines write differently.", "Write: to_jsonb(an_array)."
+        )
     if node.to.this in _WHOLE_TYPES and _is_text(node.this):
         return exp.func("cdp_whole", node.this, exp.cast(exp.null(), node.to))
     if node.to.this is exp.DType.DECIMAL and _is_text(node.this):

@@ -6,9 +6,12 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from cdp_pipeline.config.attribute import Attribute
 from cdp_pipeline.config.calculated import ContextValue, MetaAttribute, RowHelper
 from cdp_pipeline.config.model import Entity
+from cdp_pipeline.errors import SqlError
 from cdp_pipeline.warehouse.stage import Due
 from cdp_pipeline_tests.attributes.worlds import AS_OF, START, Event, World, attribute, entity_with
 
@@ -304,3 +307,18 @@ def test_what_fails_is_counted_once_for_each_entity_whatever_made_it_due(tmp_pat
     assert failures(edited(1), 0) == (6, 2 + 2)  # of `inverse` for everyone, of `lately` for those who are due
     world.add([order(7, 3, 1, 0)], dirty=True)
     assert failures(edited(1), 6) == (3, 2)  # 4 has lost its event of the window
+
+
+def test_a_context_value_that_is_json_is_postgresqls_text_of_it(tmp_path: Path) -> None:
+    query = "select jsonb_build_object('of', jsonb_agg(payload->'total' order by id), 'b', 1, 'a', 'x') from events"
+    world = World(tmp_path, [order(1, 1, 1, 2)])
+    world.calculate(entity_with([SEEN], context=[ContextValue(key="object", query=query)]))
+    assert world.fetch("select 'is ' || c.value from kind.context_values as c") == [
+        ('is {"a": "x", "b": 1, "of": [2]}',)
+    ]
+
+
+def test_a_context_value_is_no_array(tmp_path: Path) -> None:
+    context = [ContextValue(key="all_seen", query="select array_agg(p.seen order by p.seen) from profiles as p")]
+    with pytest.raises(SqlError, match="Use jsonb_agg"):
+        World(tmp_path, [order(1, 1, 1, 2)]).calculate(entity_with([SEEN], context=context))

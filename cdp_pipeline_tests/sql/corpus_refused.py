@@ -40,6 +40,7 @@ EXPRESSIONS: dict[str, str] = {
     "regexp_match(s, type)": "must be a literal",
     "s = all (array['a'])": "The function all()",
     "s = any ('{a,b}')": "Write x = any",
+    "array['a']::text": "is the text of an array",
     "array[1] @> array[1]": "supported for jsonb only",
     "extract(century from event_time)": "is not supported",
     "extract(year from s)": "needs a time",
