@@ -9,7 +9,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 from sqlglot import exp
@@ -86,7 +86,7 @@ class States:
         return {
             node
             for node in self._attributes
-            if self._uses[node].otherwise and self.is_current(node) and self._state(node).as_of.date() != as_of.date()
+            if self._uses[node].otherwise and self.is_current(node) and _day(self._state(node).as_of) != _day(as_of)
         }
 
     def agreeing(self, nodes: set[Node]) -> set[Node]:
@@ -151,7 +151,7 @@ def write_states(work: Work, states: States, graph: Graph, ages: Mapping[str, da
         ages: for each context value when it is due again.
     """
     as_of = work.current_run.as_of
-    midnight = datetime.combine(as_of.astimezone(UTC).date() + timedelta(days=1), time(), UTC)
+    midnight = datetime.combine(_day(as_of) + timedelta(days=1), time(), UTC)
     crossing = _next_crossing(work, states, as_of)
     work.run(SQL["forget_states"])
     for node in graph.order:
@@ -200,3 +200,7 @@ def moved_entities(boundaries: list[tuple[exp.Expr, exp.Expr]]) -> exp.Expr | No
     due = exp.select("d.entity_id").from_("profile_due as d")
     query = exp.select("s.entity_id").distinct().from_(exp.alias_(exp.table_("stitched_events", db="kind"), "s"))
     return named("moved", query.where(somebodys, exp.or_(*crossed), exp.Not(this=owner.isin(query=due)))).tree
+
+
+def _day(moment: datetime) -> date:
+    return moment.astimezone(UTC).date()
