@@ -74,9 +74,10 @@ def _part_two(folder: Path, people: int, events: int, table: Table) -> None:
         _measure(session, table, "a link that makes two people one", full)
         (folder / "landing" / "2026-01-02" / "events.parquet").unlink()
         _measure(session, table, "it is taken away: they part", full, Days(date(2026, 1, 2), date(2026, 1, 2)))
-        more = range(0, 2 * people, 200 // events)  # half of them people who come for the first time
+        # A day like the first one of a hundredth of the people, half of whom come for the first time.
+        more = [number for number in range(people - people // 200, people + people // 200) for _ in range(events)]
         _land(folder, 3, email=[f"p{n}@x.org" for n in more], cookie=[f"c{n}" for n in more])
-        _measure(session, table, f"{len(more):,} events more, 1 %", full)
+        _measure(session, table, f"{len(more):,} events more, 1 %, of {people // 100:,} people", full)
         _measure(session, table, "nothing new", full)
         _prove(session, table, full)
 

@@ -11,6 +11,7 @@ CdpError                     the root; `transient` says whether trying again can
 └── WarehouseError           the warehouse refused a statement or cannot be reached
     ├── WarehouseBusy        another process holds the writer's lock (transient)
     ├── WarehouseInterrupted the connection broke, or the server asks for another try (transient)
+    ├── StatementStopped     a statement took longer than it may, and was stopped
     ├── SchemaNotOurs        a schema of that name exists and was not made by this project
     ├── InvariantError       a stage's result broke an invariant; nothing was published
     └── PublicationHeld      the publication gate held a map back; nothing was published
@@ -119,6 +120,22 @@ class WarehouseInterrupted(WarehouseError):
     """The connection broke, or the server asks for another try; the transaction was rolled back."""
 
     transient = True
+
+
+class StatementStopped(WarehouseError):
+    """A statement took longer than it may, and was stopped.
+
+    Attributes:
+        seconds: how long it may take.
+    """
+
+    def __init__(self, name: str, seconds: float, *, statement: str | None = None) -> None:
+        self.seconds = seconds
+        super().__init__(
+            f"{name}: stopped, because it took longer than {seconds:,g} seconds. It may join rows with each other that "
+            "have nothing in common, or read far more than it needs.",
+            statement=statement,
+        )
 
 
 class SchemaNotOurs(WarehouseError):

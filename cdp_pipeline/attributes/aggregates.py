@@ -6,15 +6,14 @@ once for each entity. So `count(*)` counts the events that the attribute reads, 
 outside an aggregate.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlglot import exp
 
-from cdp_pipeline.attributes.plan import Rows
-from cdp_pipeline.attributes.reading import Reading, filter_conditions, readable
+from cdp_pipeline.attributes.reading import Reading, Scope, filter_conditions, readable
 from cdp_pipeline.errors import SqlError
-from cdp_pipeline.sql.expressions import has_aggregate, parse_expression
+from cdp_pipeline.sql.aggregates import aggregate_form
+from cdp_pipeline.sql.functions import CALLED_AGGREGATES
 
 _NAMES: dict[type[exp.Expr], str] = {
     exp.Count: "count",
@@ -27,36 +26,36 @@ _NAMES: dict[type[exp.Expr], str] = {
     exp.GroupConcat: "string_agg",
 }
 
+_AROUND_ARGUMENTS = (exp.Order, exp.Ordered, exp.Distinct)
 
-def aggregate_expression(text: str, conditions: Sequence[exp.Expr], rows: Rows) -> exp.Expr:
+
+def aggregate_expression(text: str, scope: Scope) -> exp.Expr:
     """Reads an aggregate expression and gives a tree over the entity's aggregates.
 
     Args:
         text: the user's expression.
-        conditions: which events the attribute counts.
-        rows: where its columns and aggregates are gathered.
+        scope: the rows that the attribute reads.
 
     Raises:
         SqlError: it has no aggregate, reads an event outside one, or an aggregate cannot take what it is given.
     """
-    tree = rows.bind(parse_expression(text, aggregates=True))
-    if not has_aggregate(tree):
+    tree = scope.rows.bind(scope.rows.parse(text, aggregates=True))
+    if not any(_is_aggregate(node) and not isinstance(node, exp.Filter) for node in tree.walk()):
         raise SqlError(
             f"`{text}` has no aggregate, and an attribute of type expression makes one value of many events.",
             "Write one, such as sum((payload->>'total')::numeric(38,9)), or choose another type, such as last.",
         )
-    return _Around(conditions, rows).rewrite(tree)
+    return _Around(scope).rewrite(tree)
 
 
 @dataclass(frozen=True)
 class _Around:
     """What stands around the aggregates; each of them gives way to its result."""
 
-    conditions: Sequence[exp.Expr]
-    rows: Rows
+    scope: Scope
 
     def rewrite(self, node: exp.Expr) -> exp.Expr:
-        if isinstance(node, (exp.AggFunc, exp.Filter)):
+        if _is_aggregate(node):
             return self._result(node)
         if isinstance(node, exp.Column):
             raise SqlError(
@@ -68,51 +67,51 @@ class _Around:
         return node
 
     def _result(self, node: exp.Expr) -> exp.Expr:
-        conditions = list(self.conditions)
-        aggregate = node
+        scope, aggregate = self.scope, node
         if isinstance(node, exp.Filter):
             aggregate = node.this
-            conditions += filter_conditions(node.expression.this.copy(), self.rows)
+            scope = scope.where(filter_conditions(node.expression.this.copy(), scope.rows))
         name = _NAMES.get(type(aggregate))
+        if isinstance(aggregate, (exp.WithinGroup, exp.Anonymous)):
+            return _gathered(aggregate, scope)
         if name is None or (aggregate.args.get("expressions")):
             raise SqlError(
                 f"`{readable(node)}` is not an aggregate of one value.", f"Use {', '.join(_NAMES.values())}."
             )
-        return _Aggregate(name, aggregate, conditions, self.rows).result()
+        return _Aggregate(name, aggregate, scope).result()
 
 
 @dataclass(frozen=True)
 class _Aggregate:
-    """One aggregate with the conditions under which it counts an event."""
+    """One aggregate over the rows that it counts."""
 
     name: str
     node: exp.Expr
-    conditions: list[exp.Expr]
-    rows: Rows
+    scope: Scope
 
     def result(self) -> exp.Expr:
         if self.name == "count":
-            return self.rows.aggregate(self._count())
+            return self.scope.rows.aggregate(self._count())
         if self.name == "string_agg":
-            return self.rows.aggregate(self._joined())
+            return self.scope.rows.aggregate(self._joined())
         if isinstance(self.node.this, exp.Distinct):
             raise SqlError(f"`{readable(self.node)}`: distinct is only supported in count and string_agg.")
         reading = self._read(self.node.this)
         if self.name == "sum":
-            return self.rows.aggregate(exp.func("cdp_sum", reading.numbers(self.name)))
+            return self.scope.rows.aggregate(exp.func("cdp_sum", reading.numbers(self.name)))
         if self.name == "avg":
-            return self.rows.aggregate(exp.func("cdp_average", reading.numbers(self.name)))
+            return self.scope.rows.aggregate(exp.func("cdp_average", reading.numbers(self.name)))
         ordered = self.name in ("min", "max")
         value = reading.ordered(self.name) if ordered else reading.of_family("boolean", self.name)
-        return self.rows.aggregate(type(self.node)(this=value))
+        return self.scope.rows.aggregate(type(self.node)(this=value))
 
     def _read(self, tree: exp.Expr) -> Reading:
-        return Reading(self.rows, tree.copy(), self.conditions, readable(tree))
+        return Reading(self.scope, tree.copy(), readable(tree))
 
     def _count(self) -> exp.Expr:
         counted = self.node.this
         if isinstance(counted, exp.Star):
-            some = Reading(self.rows, exp.true(), self.conditions, "*").counted()
+            some = self.scope.counted()
             return exp.Count(this=exp.Star() if some is None else some)
         if isinstance(counted, exp.Distinct):
             value = self._read(_only(counted)).comparable("count(distinct)")
@@ -133,12 +132,14 @@ class _Aggregate:
             keys = self._keys_of_distinct(_only(inner), value, order)
             joined: exp.Expr = exp.Distinct(expressions=[value])
         else:
-            keys = [*(self._key(part) for part in order), *map(_ascending, self.rows.keys)]
+            keys = [*(self._key(part) for part in order), *map(_ascending, self.scope.rows.keys)]
             joined = value
         return exp.GroupConcat(this=exp.Order(this=joined, expressions=keys), separator=separator.copy())
 
     def _key(self, part: exp.Expr) -> exp.Expr:
-        column = Reading(self.rows, part.this.copy(), (), readable(part.this)).comparable("order by")
+        column = Reading(replace(self.scope, conditions=()), part.this.copy(), readable(part.this)).comparable(
+            "order by"
+        )
         return exp.Ordered(this=column, desc=part.args.get("desc"), nulls_first=part.args.get("nulls_first"))
 
     def _keys_of_distinct(self, inner: exp.Expr, value: exp.Column, order: list[exp.Expr]) -> list[exp.Expr]:
@@ -149,6 +150,31 @@ class _Aggregate:
                 f"`{readable(self.node)}` joins distinct texts.", "They can be ordered by the text itself only."
             )
         return [exp.Ordered(this=value.copy(), desc=order[0].args.get("desc"))]
+
+
+def _is_aggregate(node: exp.Expr) -> bool:
+    called = isinstance(node, exp.Anonymous) and node.name.lower() in CALLED_AGGREGATES
+    return called or isinstance(node, (exp.AggFunc, exp.Filter, exp.WithinGroup))
+
+
+def _gathered(node: exp.Expr, scope: Scope) -> exp.Expr:
+    """The result of an aggregate that stays as it is, but for its arguments, and counts the rows of the scope."""
+    tree = aggregate_form(_with_columns(node.copy(), scope))
+    counted = scope.counted()
+    return scope.rows.aggregate(tree if counted is None else exp.Filter(this=tree, expression=exp.Where(this=counted)))
+
+
+def _with_columns(node: exp.Expr, scope: Scope) -> exp.Expr:
+    """An aggregate with a column in the place of each of its arguments; literals stay."""
+    for child in list(node.iter_expressions()):
+        if isinstance(child, _AROUND_ARGUMENTS) or _is_aggregate(child):
+            _with_columns(child, scope)
+        elif not isinstance(child, exp.Literal):
+            reading = Reading(scope, child.copy(), readable(child))
+            column = reading.as_it_is()
+            column.type = reading.type
+            child.replace(column)
+    return node
 
 
 def _ascending(column: exp.Column) -> exp.Expr:

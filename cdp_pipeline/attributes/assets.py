@@ -1,7 +1,10 @@
-"""The assets of the attributes room: one for each attribute, `<kind>/profiles` and the view `<kind>/attributes`.
+"""The assets of the attributes room: one for each definition, `<kind>/profiles` and the view `<kind>/attributes`.
 
-All of a kind's attributes and its profiles are calculated in one step, from one scan of the events of the entities that
-gained or lost some. A selection of a few attributes runs the same step: a profile is whole or not there.
+    customer/row_helpers/session_length      customer/meta_attributes/products_bought
+    customer/context_values/deciles          customer/attributes/revenue
+
+Each stands below all that it reads. All definitions of a kind and its profiles are calculated in one step. A selection
+of a few attributes runs the same step: a profile is whole or not there.
 """
 
 from collections.abc import Iterator, Sequence
@@ -9,10 +12,16 @@ from dataclasses import replace
 from typing import Any
 
 import dagster as dg
+from pydantic import BaseModel
 
 from cdp_pipeline import tables
+from cdp_pipeline.attributes import changes, counts, plan
+from cdp_pipeline.attributes.graph import Graph, Node, graph_of
 from cdp_pipeline.attributes.profiles import calculate_profiles, profiles_spec, shown
-from cdp_pipeline.config.model import Attribute, Project
+from cdp_pipeline.attributes.states import definition_hashes
+from cdp_pipeline.config.attribute import Attribute
+from cdp_pipeline.config.calculated import ContextValue, MetaAttribute, RowHelper
+from cdp_pipeline.config.model import Entity, Project
 from cdp_pipeline.errors import CdpError
 from cdp_pipeline.warehouse.assets import (
     ONE_RUN,
@@ -24,17 +33,19 @@ from cdp_pipeline.warehouse.assets import (
     fail,
     group_name,
     invariant_specs,
+    sql_metadata,
     stage_results,
     table_key,
     table_spec,
 )
 
 GROUP = "attributes"
-
-
-def attribute_key(kind: str, attribute: Attribute) -> dg.AssetKey:
-    """The asset of an attribute: `customer/attributes/revenue`."""
-    return dg.AssetKey([kind, "attributes", attribute.id])
+_FOLDERS = {
+    "row_helper": "row_helpers",
+    "meta_attribute": "meta_attributes",
+    "context": tables.CONTEXT_VALUES.name,
+    "attribute": "attributes",
+}
 
 
 def build_assets(project: Project) -> list[dg.AssetsDefinition]:
@@ -42,19 +53,64 @@ def build_assets(project: Project) -> list[dg.AssetsDefinition]:
     return [_of_kind(project, kind) for kind in project.entities]
 
 
-def _attribute_spec(kind: str, attribute: Attribute, version: str) -> dg.AssetSpec:
-    written = attribute.model_dump(mode="json", exclude_defaults=True, exclude={"description"})
+def definition_key(kind: str, node: Node) -> dg.AssetKey:
+    """The asset of a definition."""
+    return dg.AssetKey([kind, _FOLDERS[node.kind], node.id])
+
+
+def definition_specs(entity: Entity) -> Iterator[dg.AssetSpec]:
+    """The assets of a kind's definitions, each after those that it reads."""
+    graph = graph_of(entity)
+    hashes = definition_hashes(entity, graph)
+    written = dict(_written(entity))
+    for node in graph.order:
+        yield _spec(entity.kind, node, written[node], graph, hashes[node][:16])
+
+
+def _written(entity: Entity) -> Iterator[tuple[Node, RowHelper | MetaAttribute | ContextValue | Attribute]]:
+    for helper in entity.row_helpers:
+        yield Node("row_helper", helper.id), helper
+    for meta in entity.meta_attributes:
+        yield Node("meta_attribute", meta.id), meta
+    for context in entity.context:
+        yield Node("context", context.key), context
+    for attribute in entity.attributes:
+        yield Node("attribute", attribute.id), attribute
+
+
+def _spec(kind: str, node: Node, written: BaseModel, graph: Graph, version: str) -> dg.AssetSpec:
+    dumped = written.model_dump(mode="json", by_alias=True, exclude_defaults=True, exclude={"description"})
+    reads = [definition_key(kind, read) for read in sorted(graph.nodes[node])]
     return dg.AssetSpec(
-        attribute_key(kind, attribute),
-        deps=[table_key(tables.STITCHED_EVENTS, kind)],
-        description=attribute.description or f"`{attribute.type}` of `{attribute.value}`.",
+        definition_key(kind, node),
+        deps=[*reads, *(table_key(table, kind) for table in _tables_read(written))],
+        description=_description(written),
         group_name=group_name(GROUP, kind),
         kinds={"sql"},
         owners=OWNERS,
         code_version=version,
-        tags={"layer": GROUP} | ({"pii": "true"} if attribute.pii else {}),
-        metadata={"definition": dg.MetadataValue.json(written)},
+        tags={"layer": GROUP} | ({"pii": "true"} if getattr(written, "pii", False) else {}),
+        metadata={"definition": dg.MetadataValue.json(dumped)},
     )
+
+
+def _tables_read(written: BaseModel) -> list[tables.Table]:
+    if isinstance(written, Attribute):
+        by_type = {"derived": [], "identifiers": [tables.ENTITY_MAP, tables.IDENTIFIERS]}
+        return by_type.get(written.type, [tables.STITCHED_EVENTS])
+    return [tables.STITCHED_EVENTS]
+
+
+def _description(written: BaseModel) -> str:
+    if isinstance(written, Attribute):
+        of = written.value if written.type != "identifiers" else str(written.identifier)
+        return written.description or f"`{written.type}` of `{of}`."
+    if isinstance(written, RowHelper):
+        return f"A column of every event: `{written.value}`."
+    if isinstance(written, MetaAttribute):
+        return f"A query over the entity's events, for attributes to read: `{written.definition}`."
+    assert isinstance(written, ContextValue)
+    return f"A value worked out over everyone: `{written.query}`."
 
 
 def _profiles_table(attributes: Sequence[Attribute]) -> tables.Table:
@@ -77,14 +133,21 @@ def _tell_columns(context: dg.AssetExecutionContext, profiles: dg.AssetKey, sche
 
 def _of_kind(project: Project, kind: str) -> dg.AssetsDefinition:
     stage = profiles_spec(project, kind)
-    attributes = shown(project.entities[kind])  # a hidden one is read by nothing yet, and so not calculated
+    attributes = shown(project.entities[kind])
     profiles, view = table_key(tables.PROFILES, kind), table_key(tables.ATTRIBUTES, kind)
-    specs = [_attribute_spec(kind, attribute, stage.definition[:16]) for attribute in attributes]
+    specs = list(definition_specs(project.entities[kind]))
     keys = [spec.key for spec in specs]
     upstream = keys or [table_key(tables.STITCHED_EVENTS, kind)]
+    values = table_key(tables.CONTEXT_VALUES, kind)
+    of_context = [key for key in keys if key.path[:-1] == values.path] or [table_key(tables.STITCHED_EVENTS, kind)]
+    specs.append(table_spec(tables.CONTEXT_VALUES, stage, GROUP, of_context))
     pii = any(attribute.pii for attribute in attributes)
-    specs.append(table_spec(_profiles_table(attributes), stage, GROUP, upstream, pii=pii))
+    metadata = sql_metadata(plan.SQL, changes.SQL)
+    specs.append(table_spec(_profiles_table(attributes), stage, GROUP, upstream, pii=pii, metadata=metadata))
     specs.append(table_spec(tables.ATTRIBUTES, stage, GROUP, [profiles], pii=pii))
+    counting = counts.attribute_counts_spec(project, kind)
+    counted_in = (tables.ATTRIBUTE_COUNTS, tables.ATTRIBUTE_VALUE_COUNTS)
+    specs += [table_spec(each, counting, GROUP, [profiles], metadata=sql_metadata(counts.SQL)) for each in counted_in]
 
     @dg.multi_asset(
         name=f"{kind}__profiles",
@@ -99,12 +162,16 @@ def _of_kind(project: Project, kind: str) -> dg.AssetsDefinition:
         warehouse = context.resources.warehouse
         try:
             facts = calculate_profiles(warehouse.connection, project, kind, warehouse.run, full=config.full)
+            counts.count_attributes(warehouse.connection, project, kind, warehouse.run, full=config.full)
         except CdpError as error:
             yield from fail(stage, profiles, error)
             return
         _tell_columns(context, profiles, stage.schemas["kind"], _profiles_table(attributes))
-        counted = {profiles: count_rows(warehouse.connection, tables.PROFILES, stage)}
-        rows = {key: counted.get(key) for key in (*keys, profiles, view)}
+        counted = {
+            table_key(table, kind): count_rows(warehouse.connection, table, stage)
+            for table in (tables.CONTEXT_VALUES, tables.PROFILES, *counted_in)
+        }
+        rows = {key: counted.get(key) for key in (*keys, values, profiles, view, *counted)}
         yield from stage_results(context, stage, facts, profiles, rows)
 
     return work

@@ -1,11 +1,14 @@
 """How each type of attribute makes one value of the values of an entity's events: one small function for each.
 
-A function takes what is read of each event and gives a tree over the entity's aggregates. Events without a value do not
-count. Text is compared in C collation, and ties are broken by the event's time and id, or by the value itself, so that
+A function takes what is read of each row, an event or an element of one, and gives a tree over the entity's
+aggregates. Rows without a value do not
+count. Text is compared in C collation, and ties are broken by the event's time and id and an
+element's place, or by the value itself, so that
 the result never depends on the order in which an engine reads.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from sqlglot import exp
 
@@ -45,33 +48,33 @@ def number_of_unique(reading: Reading) -> exp.Expr:
 
 
 def first(reading: Reading) -> exp.Expr:
-    """The value of the first event that has one."""
+    """The value of the first row that has one."""
     return reading.rows.aggregate(exp.func("cdp_first", reading.anything(), *reading.rows.keys))
 
 
 def last(reading: Reading) -> exp.Expr:
-    """The value of the last event that has one."""
+    """The value of the last row that has one."""
     return reading.rows.aggregate(exp.func("cdp_last", reading.anything(), *reading.rows.keys))
 
 
 def most_frequent(reading: Reading) -> exp.Expr:
-    """The value that most events have; of several the smallest."""
+    """The value of the greatest total weight; of several the smallest."""
     commonest = exp.func("cdp_first", _VALUE.copy(), exp.Neg(this=_WEIGHT.copy()), _VALUE.copy())
-    return reading.rows.aggregate(commonest, Tally(reading.comparable("most_frequent")))
+    return reading.rows.aggregate(commonest, Tally(reading.comparable("most_frequent"), reading.weight))
 
 
 def least_frequent(reading: Reading) -> exp.Expr:
-    """The value that fewest events have; of several the smallest."""
+    """The value of the least total weight; of several the smallest."""
     rarest = exp.func("cdp_first", _VALUE.copy(), _WEIGHT.copy(), _VALUE.copy())
-    return reading.rows.aggregate(rarest, Tally(reading.comparable("least_frequent")))
+    return reading.rows.aggregate(rarest, Tally(reading.comparable("least_frequent"), reading.weight))
 
 
 def distinct_values(reading: Reading) -> exp.Expr:
     """The different values, ascending, as a jsonb array."""
-    family = family_of(reading.rows.type_of(reading.value))
+    family = family_of(reading.type)
     value = reading.comparable("list")
     if family in ("time", "timestamp"):
-        as_json = Reading(reading.rows, json_time(reading.value, family), reading.conditions, reading.what)
+        as_json = replace(reading, value=json_time(reading.value, family))
         return reading.rows.aggregate(exp.func("cdp_list", as_json.as_it_is()))
     return reading.rows.aggregate(exp.func("cdp_list_double" if family == "double" else "cdp_list", value))
 

@@ -5,18 +5,20 @@ back, the attributes are tried one by one: first what each reads of every event,
 Where even that fails, the first error stands as it is.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sqlglot import exp
 
+from cdp_pipeline.attributes.attempts import fails
 from cdp_pipeline.attributes.calculation import Calculation, calculation_of
+from cdp_pipeline.attributes.definition_errors import first_line
 from cdp_pipeline.attributes.plan import Plan, Relation, Rows, named
 from cdp_pipeline.attributes.query import results_query, with_places, with_rows
-from cdp_pipeline.config.model import Attribute
+from cdp_pipeline.config.attribute import Attribute
 from cdp_pipeline.errors import WarehouseError
-from cdp_pipeline.sql.statements import Statement
+from cdp_pipeline.sql.statements import Statement, from_tree
 from cdp_pipeline.warehouse.base import Connection
 from cdp_pipeline.warehouse.stage import StageSpec
 
@@ -29,18 +31,20 @@ def explain_failure(
     *,
     relations: Mapping[str, Relation],
     owned: exp.Expr,
+    bind: Callable[[exp.Expr], exp.Expr],
 ) -> WarehouseError:
     """The error that names the attribute at fault and, if it can be found, an event or entity that it fails on.
 
     Args:
         connection: the warehouse, outside a transaction.
         spec: the stage that failed.
-        attributes: what it calculated.
+        attributes: what it calculated, of types that read rows one by one.
         error: what the engine said; given back when no attribute by itself fails.
         relations: what the attributes may read.
         owned: the query of all events with their entities.
+        bind: puts the time and context values in their places.
     """
-    search = _Search(connection, spec, owned)
+    search = _Search(connection, spec, owned, bind)
     for find in (search.failing_event, search.failing_entity):
         for attribute in attributes:
             plan = Plan(connection, relations)
@@ -66,6 +70,7 @@ class _Search:
     connection: Connection
     spec: StageSpec
     owned: exp.Expr
+    bind: Callable[[exp.Expr], exp.Expr]
 
     def failing_event(self, plan: Plan, _: Calculation) -> tuple[str, str] | None:
         """Looks for an event of which a column cannot be worked out."""
@@ -77,12 +82,12 @@ class _Search:
         raw = [Calculation(part.name, exp.column(part.name, table="v"), part.type) for part in plan.aggregates]
         aggregates = results_query(plan, raw, self.owned)
         try:
-            self._fetch(named("aggregates", _largest(aggregates, raw)))
+            self._fetch(named("aggregates", largest(aggregates, [part.id for part in raw])))
         except WarehouseError as error:
             return "over all events of an entity", first_line(error)
         entity_id = exp.column("entity_id", table="v")
         source = aggregates.subquery("v")
-        failing = exp.select(exp.func("cdp_any", entity_id)).from_(source).where(_fails(calculation.tree))
+        failing = exp.select(exp.func("cdp_any", entity_id)).from_(source).where(fails(calculation.tree))
         entity = self._fetch(named("failing_entity", failing))[0][0]
         if entity is None:
             return None
@@ -94,8 +99,7 @@ class _Search:
         if event_id is None:
             return None
         source, placed = with_places(plan, rows, self.owned, [part.tree for part in rows.columns])
-        fails = exp.or_(*(_fails(tree) for tree in placed))
-        failing = exp.select(exp.func("cdp_any", event_id)).from_(source).where(fails)
+        failing = exp.select(exp.func("cdp_any", event_id)).from_(source).where(exp.or_(*map(fails, placed)))
         event = self._fetch(named("failing_event", with_rows(failing, plan, rows.ancestors, self.owned)))[0][0]
         if event is None:
             return None
@@ -104,7 +108,8 @@ class _Search:
         return f"event {event}", self._said(named("event", with_rows(shown, plan, rows.ancestors, self.owned)))
 
     def _fetch(self, statement: Statement) -> list[tuple[Any, ...]]:
-        return self.connection.fetch(statement.bind(self.spec.schemas))
+        bound = from_tree(statement.name, self.bind(statement.tree))
+        return self.connection.fetch(bound.bind(self.spec.schemas))
 
     def _said(self, statement: Statement) -> str:
         """What the engine says against a statement."""
@@ -119,21 +124,7 @@ def _is(column: exp.Column, value: object) -> exp.Expr:
     return column.copy().eq(exp.cast(exp.Literal.string(str(value)), "uuid"))
 
 
-def _fails(tree: exp.Expr) -> exp.Expr:
-    """True where working out the tree is an error."""
-    one, zero = exp.Literal.number(1), exp.Literal.number(0)
-    known = exp.Case().when(tree.copy().is_(exp.null()), zero).else_(one)
-    tried = exp.func("cdp_try", known, exp.cast(exp.null(), "integer"))
-    return tried.is_(exp.null())
-
-
-def _largest(query: exp.Select, parts: Sequence[Calculation]) -> exp.Select:
+def largest(query: exp.Select, names: Sequence[str]) -> exp.Select:
     """A query of one row for which the engine has to work out every column."""
-    columns = [exp.Max(this=exp.cast(exp.column(part.id, table="r", quoted=True), "text")) for part in parts]
+    columns = [exp.Max(this=exp.cast(exp.column(name, table="r", quoted=True), "text")) for name in names]
     return exp.select(exp.Count(this=exp.Star()), *columns).from_(query.subquery("r"))
-
-
-def first_line(error: WarehouseError) -> str:
-    """What the engine said, without the statement's name and text."""
-    line = str(error).splitlines()[0]
-    return line.partition(": ")[2] or line

@@ -92,6 +92,8 @@ def convert(tree: exp.Expr, source: exp.DataType, target: exp.DataType) -> exp.E
         raise SqlError(f"{name_of(source)} cannot be cast to {name_of(target)}.", hint)
     if source_family == "text" and target_family == "whole":
         return exp.func("cdp_whole", tree, exp.cast(exp.null(), target))
+    if source_family == "text" and target_family == "exact":
+        return exp.func("cdp_exact", tree, exp.cast(exp.null(), target))
     return tree if source == target else exp.cast(tree, target)
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from sqlglot import exp
 
+from cdp_pipeline.attributes.language import at_no_time, read_expression
 from cdp_pipeline.sql.expressions import bind_known
 from cdp_pipeline.sql.statements import Statement, Statements, from_tree
 from cdp_pipeline.warehouse.base import Connection
@@ -146,6 +147,14 @@ class Rows:
         own = self.known | {name: type_ for name, type_ in self._keys.items() if name not in self.known}
         return own if self.parent is None else own | {part.name: part.type for part in self.parent[0].columns}
 
+    def parse(self, text: str, *, aggregates: bool = False, set_returning: bool = False) -> exp.Expr:
+        """A user's expression over these rows, as a tree that is not bound yet.
+
+        Raises:
+            SqlError: it is not allowed.
+        """
+        return read_expression(text, self.known, aggregates=aggregates, set_returning=set_returning)
+
     def bind(self, tree: exp.Expr) -> exp.Expr:
         """A parsed expression over one row, as a tree that reads `f`.
 
@@ -251,13 +260,14 @@ class Plan:
             WarehouseError: the engine knows no such function or operator for these types.
         """
         read = {column.name for column in tree.find_all(exp.Column)}
-        nothing = _no_rows({name: type_ for name, type_ in columns.items() if name in read}, alias)
-        query = named("type", exp.select(exp.alias_(tree.copy(), "value")).from_(nothing))
+        nothing = no_rows({name: type_ for name, type_ in columns.items() if name in read}, alias)
+        query = named("type", exp.select(exp.alias_(at_no_time(tree), "value")).from_(nothing))
         (_, type_name), *_ = self._connection.describe(query)
         return exp.DataType.build(type_name, dialect=self._connection.dialect, udt=True)
 
 
-def _no_rows(columns: Mapping[str, exp.DataType], alias: str) -> exp.Subquery:
+def no_rows(columns: Mapping[str, exp.DataType], alias: str) -> exp.Subquery:
+    """A relation of these columns without rows, on which an engine tells types."""
     nulls = [exp.alias_(exp.cast(exp.null(), type_), name, quoted=True) for name, type_ in columns.items()]
     return exp.select(*nulls, "1 as one").where(exp.false()).subquery(alias)
 

@@ -1,35 +1,33 @@
 """The stage `<kind>/profiles`: from the events of each entity to what is known about it.
 
 It calculates the entities that gained or lost events, and those that somebody marked by hand, always from all of their
-events; so an incremental run gives what a full one gives. There is no query per entity: each slice of entities is one
-statement. Slices are ranges of the entity's id, which is a hash, so that they are about equal and memory is bounded.
+events; so an incremental run gives what a full one gives. Beside that an attribute whose definition changed, or which
+reads a context value that did, is calculated for everyone, and one that reads the clock for those whose value may have
+changed as time passed: see `working_out`. There is no query per entity: each slice of entities is one statement.
 
 `calculated` says when a profile was last worked out, `modified` when a value of it last became another one.
 """
 
 import hashlib
 import json
-from uuid import UUID
 
 from sqlglot import exp
 
-from cdp_pipeline.attributes.calculation import Calculation, calculation_of
-from cdp_pipeline.attributes.culprit import explain_failure, first_line
-from cdp_pipeline.attributes.plan import BASE, SQL, Plan, events_relation, named
-from cdp_pipeline.attributes.query import results_query
-from cdp_pipeline.attributes.table import VALUES, has_columns_of, make_table, make_values, make_view
-from cdp_pipeline.config.model import Attribute, Entity, Project
-from cdp_pipeline.errors import SqlError, WarehouseError
-from cdp_pipeline.progress import report
+from cdp_pipeline.attributes.changes import note_changes
+from cdp_pipeline.attributes.culprit import explain_failure
+from cdp_pipeline.attributes.graph import Node, graph_of
+from cdp_pipeline.attributes.keys import WITHOUT_ROWS
+from cdp_pipeline.attributes.plan import SQL, named
+from cdp_pipeline.attributes.states import definition_hashes, has_aged, read_states, write_states
+from cdp_pipeline.attributes.table import has_columns_of, make_table, make_view
+from cdp_pipeline.attributes.working_out import CalculationError, WorkingOut
+from cdp_pipeline.config.attribute import Attribute
+from cdp_pipeline.config.model import Entity, Project
 from cdp_pipeline.sql.statements import Statement
 from cdp_pipeline.tables import ATTRIBUTES, KIND, PROFILES
 from cdp_pipeline.warehouse.base import Connection
 from cdp_pipeline.warehouse.stage import Due, Facts, Run, StageSpec, Work, stage
 
-EVENTS_PER_SLICE = 2_500_000
-# Counted up when the same definition begins to give other values, so that every profile is calculated again.
-_METHOD = 1
-_DECIDING = {"id", "type", "value", "sources", "events", "version", "filter", "data_type", "default"}
 # Each invariant, the statement that counts what breaks it, and the alias in it whose entities are concerned.
 INVARIANTS = {
     "every entity with events has a profile": "entities_without_profile",
@@ -37,7 +35,6 @@ INVARIANTS = {
     "one profile per entity": "doubled_profiles",
     "every profile's entity exists": "profiles_of_nobody",
 }
-_IDS = 1 << 128
 
 
 def profiles_spec(project: Project, kind: str) -> StageSpec:
@@ -51,6 +48,8 @@ def profiles_spec(project: Project, kind: str) -> StageSpec:
         _definition(entity),
         SQL["marks"],
         tuple(INVARIANTS),
+        in_parts=True,
+        has_aged=has_aged(project, kind),
     )
 
 
@@ -60,9 +59,14 @@ def shown(entity: Entity) -> list[Attribute]:
 
 
 def _definition(entity: Entity) -> str:
-    """A hash of all that decides what the profiles hold; not of what only describes it."""
-    parts = [attribute.model_dump(mode="json", include=_DECIDING) for attribute in shown(entity)]
-    return hashlib.sha256(json.dumps([_METHOD, parts], sort_keys=True).encode()).hexdigest()
+    """A hash of all that decides what the profiles hold, and when it is due; not of what only describes it."""
+    graph = graph_of(entity)
+    kept = [attribute.id for attribute in shown(entity)]
+    needed = {Node("attribute", name) for name in kept} | {Node("context", each.key) for each in entity.context}
+    hashes = definition_hashes(entity, graph)
+    ages = {each.key: each.max_age for each in entity.context}
+    parts = [kept, {str(node): hashes[node] for node in graph.read_by(needed)}, ages]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
 def calculate_profiles(connection: Connection, project: Project, kind: str, run: Run, *, full: bool = False) -> Facts:
@@ -73,7 +77,7 @@ def calculate_profiles(connection: Connection, project: Project, kind: str, run:
         project: the project.
         kind: the kind of entity.
         run: the run that works.
-        full: calculate all of them again.
+        full: calculate all of them again; context values stay as they are for as long as they are not due.
 
     Raises:
         InvariantError: the result breaks an invariant; nothing was written.
@@ -82,32 +86,16 @@ def calculate_profiles(connection: Connection, project: Project, kind: str, run:
     """
     entity = project.entities[kind]
     spec = profiles_spec(project, kind)
+    profiles: _Profiles | None = None
     try:
         with stage(connection, spec, run, full=full) as work:
             if work.due is not Due.NOTHING:
-                _Profiles(work, entity).publish()
-    except _CalculationError as error:
-        raise explain_failure(
-            connection,
-            spec,
-            shown(entity),
-            error,
-            relations={BASE: events_relation()},
-            owned=SQL["owned_events"].tree,
-        ) from error
+                profiles = _Profiles(work, entity)
+                profiles.publish()
+    except CalculationError as error:
+        assert profiles is not None
+        raise profiles.explain(connection, spec, error) from error
     return work.facts
-
-
-class _CalculationError(WarehouseError):
-    """The statement that calculates attributes failed."""
-
-
-def _calculation(attribute: Attribute, plan: Plan, kind: str) -> Calculation:
-    try:
-        return calculation_of(attribute, plan)
-    except (SqlError, WarehouseError) as error:
-        said = first_line(error) if isinstance(error, WarehouseError) else str(error)
-        raise SqlError(f"{kind} attribute {attribute.id}: {said}") from error
 
 
 class _Profiles:
@@ -115,63 +103,62 @@ class _Profiles:
 
     def __init__(self, work: Work, entity: Entity) -> None:
         self._work = work
-        self._schema = entity.schema_name
-        self._plan = Plan(work.connection, {BASE: events_relation()})
-        self._calculations = [_calculation(attribute, self._plan, entity.kind) for attribute in shown(entity)]
-        self._same_columns = has_columns_of(work.connection, self._schema, self._calculations)
-        if not self._same_columns:
+        self._entity = entity
+        self._graph = graph_of(entity)
+        self._states = read_states(work, entity, self._graph)
+        if work.connection.columns_of(entity.schema_name, PROFILES.name) is None:
             work.facts.due = Due.ALL
+        self._working_out = WorkingOut(work, entity, self._graph, self._states)
+        self._calculations = self._working_out.calculations
 
     @property
-    def _everything(self) -> bool:
-        return self._work.due is Due.ALL
+    def _everyone(self) -> bool:
+        return self._working_out.everyone
 
     def publish(self) -> None:
         """Calculates what is due, puts it in the place of what was there, and empties the queue."""
-        self._work.run(SQL["due_all" if self._everything else "due_changes"])
-        if not self._everything:
+        everything = self._work.due is Due.ALL
+        fresh = self._make_room()
+        self._work.run(SQL["due_all" if everything else "due_changes"])
+        if not everything:
             self._work.run(SQL["due_stitched"])
-        self._calculate()
+        self._working_out.fill(fresh)
         self._replace()
         self._work.run(SQL["empty_queue"])
+        write_states(self._work, self._states, self._graph, self._working_out.context.ages())
         self._audit()
         # Whatever came of it, the inputs were taken in up to here.
         _ = self._work.number
 
-    def _calculate(self) -> None:
-        make_values(self._work, self._calculations)
-        query = results_query(
-            self._plan, self._calculations, SQL["due_events"].bind({}, stitched=self._stitched()).tree
+    def explain(self, connection: Connection, spec: StageSpec, error: CalculationError) -> Exception:
+        """The error that names the attribute at fault."""
+        readable = self._working_out.readable
+        attributes = [each for each in self._entity.attributes if each.type not in WITHOUT_ROWS]
+        owned = readable.base(SQL["owned_events"].tree)
+        found = explain_failure(
+            connection, spec, attributes, error, relations=readable.relations, owned=owned, bind=self._working_out.bind
         )
-        columns = [exp.to_identifier(name, quoted=True) for name in ("entity_id", *self._ids())]
-        statement = named("calculate", exp.insert(query, VALUES, columns=columns))
-        slices = -(-self._count("count_due_events") // EVENTS_PER_SLICE)
-        for number in range(slices):
-            report(self._work.spec.asset, number, slices)
-            low, high = number * _IDS // slices, (number + 1) * _IDS // slices - 1
-            try:
-                self._work.run(statement, low=str(UUID(int=low)), high=str(UUID(int=high)))
-            except WarehouseError as error:
-                if error.transient:
-                    raise
-                raise _CalculationError(str(error), statement=error.statement) from error
-        if slices:
-            report(self._work.spec.asset, slices, slices)
+        return self._working_out.failing_derived(owned, error) if found is error else found
+
+    def _make_room(self) -> set[str]:
+        """Gives the table the columns of the attributes, and makes the view over it; the columns that are new."""
+        work, schema = self._work, self._entity.schema_name
+        same = has_columns_of(work.connection, schema, self._calculations)
+        fresh = set() if same else make_table(work, self._calculations, empty=work.due is Due.ALL)
+        if not same or work.connection.columns_of(schema, ATTRIBUTES.name) is None:
+            make_view(work, self._calculations)
+        return fresh
 
     def _ids(self) -> list[str]:
         return [calculation.id for calculation in self._calculations]
 
     def _replace(self) -> None:
         work = self._work
-        there = work.connection.columns_of(self._schema, PROFILES.name) is not None
-        work.measure(profiles_removed=self._count("profiles_removed") if there else 0)
-        if not self._same_columns:
-            make_table(work, self._calculations)
-        if not self._same_columns or work.connection.columns_of(self._schema, ATTRIBUTES.name) is None:
-            make_view(work, self._calculations)
+        work.measure(profiles_removed=self._count("profiles_removed"))
         work.run(SQL["profile_before"], {"concerned": self._concerned()})
-        work.run(SQL["forget_all" if self._everything else "forget_due"])
+        work.run(SQL["forget_all" if self._everyone else "forget_due"])
         work.run(self._insertion(), now=work.now, as_of=work.current_run.as_of)
+        note_changes(work, self._concerned(), everything=self._everyone)
 
     def _insertion(self) -> Statement:
         rows = SQL["rows"].bind({}, same=self._same_values()).tree
@@ -190,7 +177,7 @@ class _Profiles:
         work = self._work
         names = ("entities_calculated", "profiles", "profiles_changed")
         figures = work.fetch(SQL["figures"], {"concerned": self._concerned()}, now=work.now)[0]
-        work.measure(**dict(zip(names, figures, strict=True)))
+        work.measure(**dict(zip(names, figures, strict=True)), **self._working_out.figures)
         for invariant, statement in INVARIANTS.items():
             work.facts.invariants[invariant] = self._count(statement)
 
@@ -201,10 +188,14 @@ class _Profiles:
 
     def _concerned(self) -> exp.Expr:
         """Whether a profile `p` is of an entity that this transaction touches."""
-        if self._everything:
+        if self._everyone:
             return exp.true()
         return exp.column("entity_id", table="p").isin(query=exp.select("d.entity_id").from_("profile_due as d"))
 
     def _stitched(self) -> exp.Expr:
         """The stitched events of the entities that this transaction touches."""
-        return exp.table_("stitched_events", db=KIND) if self._everything else exp.to_table("due_stitched")
+        if self._everyone:
+            return exp.table_("stitched_events", db=KIND)
+        if self._working_out.touches_more:
+            return exp.Subquery(this=SQL["touched_stitched"].tree)
+        return exp.to_table("due_stitched")

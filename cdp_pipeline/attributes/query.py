@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from sqlglot import exp
 
 from cdp_pipeline.attributes.calculation import Calculation
-from cdp_pipeline.attributes.families import family_of
+from cdp_pipeline.attributes.families import EXACT, family_of
 from cdp_pipeline.attributes.plan import SQL, Part, Plan, Rows
 from cdp_pipeline.sql.json_paths import hoist_paths
 
@@ -102,7 +102,9 @@ def _main(rows: Rows) -> exp.Select:
 
 def _tally(rows: Rows, part: Part) -> exp.Expr:
     assert part.tally is not None
-    weight = exp.Count(this=exp.Star()) if part.tally.weight is None else exp.func("cdp_sum", part.tally.weight)
+    # A weight that could not be worked out was taken as NULL, and NULL weighs 1.
+    weigh = part.tally.weight and exp.func("coalesce", part.tally.weight, exp.Literal.number(1))
+    weight = exp.Count(this=exp.Star()) if weigh is None else exp.func("cdp_sum", exp.cast(weigh, EXACT))
     table = exp.to_table(rows.name)
     return SQL["tally"].bind({}, rows=table, column=part.tally.value, weight=weight, aggregate=part.tree).tree
 

@@ -1,4 +1,4 @@
-"""What an aggregate reads of each event: a value, where the conditions hold, in a type that the aggregate can take.
+"""What an aggregate reads of each row: a value, where the conditions hold, in a type that the aggregate can take.
 
 Conditions become nested CASEs rather than one AND, because an engine may evaluate all sides of an AND. So a filter's
 cast is only tried on events of the attribute's sources, types and versions, and its right side only where its left side
@@ -6,32 +6,56 @@ holds.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlglot import exp
 
+from cdp_pipeline.attributes.attempts import Columns
 from cdp_pipeline.attributes.families import EXACT, family_of, is_number, name_of
 from cdp_pipeline.attributes.plan import Rows
-from cdp_pipeline.config.model import Attribute
+from cdp_pipeline.config.attribute import Attribute
 from cdp_pipeline.errors import SqlError
-from cdp_pipeline.sql.expressions import is_path, parse_expression
+from cdp_pipeline.sql.expressions import is_path
 from cdp_pipeline.sql.forms import rewrite_up
 
 _ONLY_IN_AGGREGATES = (exp.AggFunc, exp.Distinct, exp.Star, exp.Order, exp.Ordered, exp.Filter, exp.Where)
 
 
+@dataclass(frozen=True)
+class Scope:
+    """The rows that an attribute reads, the conditions under which one counts, and how its columns are made."""
+
+    rows: Rows
+    conditions: Sequence[exp.Expr]
+    columns: Columns
+
+    def where(self, conditions: Sequence[exp.Expr]) -> "Scope":
+        """The rows for which further conditions hold too."""
+        return replace(self, conditions=[*self.conditions, *conditions])
+
+    def column(self, tree: exp.Expr, type_: exp.DataType) -> exp.Column:
+        """The column of `e` that holds a tree over `f`; NULL in a row that does not count."""
+        for condition in reversed(self.conditions):
+            tree = exp.Case().when(condition.copy(), tree.copy())
+        return self.columns.column(self.rows, tree.copy(), type_)
+
+    def counted(self) -> exp.Column | None:
+        """A column that is set for the rows that count; None: all do."""
+        return self.column(exp.true(), exp.DataType.build("boolean")) if self.conditions else None
+
+
 def conditions_of(attribute: Attribute, rows: Rows) -> list[exp.Expr]:
-    """The conditions on an event that an attribute counts, in the order in which they are to be tried.
+    """The conditions on a row that an attribute counts, in the order in which they are to be tried.
 
     Raises:
-        SqlError: the filter is no condition on an event.
+        SqlError: the filter is no condition on a row.
     """
     written = (("source_id", attribute.sources), ("type", attribute.events), ("version", attribute.version))
-    names: list[exp.Condition] = [exp.column(column, table="f").isin(*values) for column, values in written if values]
+    names = [exp.column(column, table="f").isin(*values) for column, values in written if values]
     conditions: list[exp.Expr] = [exp.and_(*names)] if names else []
     if attribute.filter is None:
         return conditions
-    return [*conditions, *filter_conditions(rows.bind(parse_expression(attribute.filter)), rows)]
+    return [*conditions, *filter_conditions(rows.bind(rows.parse(attribute.filter)), rows)]
 
 
 def filter_conditions(tree: exp.Expr, rows: Rows) -> list[exp.Expr]:
@@ -51,38 +75,53 @@ def filter_conditions(tree: exp.Expr, rows: Rows) -> list[exp.Expr]:
 
 @dataclass(frozen=True)
 class Reading:
-    """A value over `f` and the conditions under which an event counts; `what` is how a message calls the value."""
+    """A value over `f` of the rows that count.
 
-    rows: Rows
+    Attributes:
+        scope: the rows.
+        value: what is read of each.
+        what: how a message calls the value.
+        weight: the column of `e` that says how much a row weighs, numeric(38,9); None: all weigh the same.
+    """
+
+    scope: Scope
     value: exp.Expr
-    conditions: Sequence[exp.Expr]
     what: str
+    weight: exp.Column | None = None
 
     def __post_init__(self) -> None:
         misplaced = self.value.find(*_ONLY_IN_AGGREGATES)
         if misplaced is not None:
             raise SqlError(f"`{self.what}` cannot be aggregated: `{readable(misplaced)}` has no place in it.")
 
+    @property
+    def rows(self) -> Rows:
+        """The relation that is read."""
+        return self.scope.rows
+
     def anything(self) -> exp.Column:
         """The column with the value, whatever its type; JSON null is no value."""
-        if family_of(self._type()) != "jsonb":
-            return self._column(self.value, self._type())
+        if family_of(self.type) != "jsonb":
+            return self.scope.column(self.value, self.type)
         given = exp.cast(self.value.copy(), "text").neq(exp.Literal.string("null"))
-        return self._column(exp.Case().when(given, self.value.copy()), self._type())
+        return self.scope.column(exp.Case().when(given, self.value.copy()), self.type)
 
     def as_it_is(self) -> exp.Column:
         """The column with the value, JSON null among the values, as PostgreSQL's own aggregates see it."""
-        return self._column(self.value, self._type())
+        return self.scope.column(self.value, self.type)
 
     def numbers(self, function: str) -> exp.Column:
         """The column with the value as numeric(38,9), so that a sum is the same in whatever order it is taken."""
-        type_ = self._type()
-        if not is_number(type_):
+        return self.scope.column(self.exact(function), EXACT)
+
+    def exact(self, function: str) -> exp.Expr:
+        """The value over `f` as numeric(38,9)."""
+        if not is_number(self.type):
             raise SqlError(
-                f"`{function}` is not defined over {name_of(type_)}, which `{self.what}` gives.",
-                f"Write the cast: {_as_text(self.what, type_)}::numeric(38,9).",
+                f"`{function}` is not defined over {name_of(self.type)}, which `{self.what}` gives.",
+                f"Write the cast: {_as_text(self.what, self.type)}::numeric(38,9).",
             )
-        return self._column(self.value if type_ == EXACT else exp.cast(self.value.copy(), EXACT), EXACT)
+        return self.value.copy() if self.type == EXACT else exp.cast(self.value.copy(), EXACT)
 
     def comparable(self, function: str) -> exp.Column:
         """The column with the value, of a type whose values every engine compares alike."""
@@ -94,25 +133,17 @@ class Reading:
 
     def of_family(self, family: str, function: str) -> exp.Column:
         """The column with the value, which must be of one family of types."""
-        if family_of(self._type()) != family:
-            raise SqlError(f"`{function}` takes {family}, and `{self.what}` gives {name_of(self._type())}.")
-        return self._column(self.value, self._type())
+        if family_of(self.type) != family:
+            raise SqlError(f"`{function}` takes {family}, and `{self.what}` gives {name_of(self.type)}.")
+        return self.scope.column(self.value, self.type)
 
-    def counted(self) -> exp.Column | None:
-        """A column that is set for the events that count; None: all do."""
-        return self._column(exp.true(), exp.DataType.build("boolean")) if self.conditions else None
+    @property
+    def type(self) -> exp.DataType:
+        """The type of the value.
 
-    def _refusing(self, families: tuple[str, ...], function: str) -> exp.Column:
-        type_ = self._type()
-        if family_of(type_) in families:
-            raise SqlError(
-                f"`{function}` is not defined over {name_of(type_)}, which `{self.what}` gives.",
-                f"Write the cast to a type that can be compared: {_as_text(self.what, type_)}"
-                f"{'' if family_of(type_) == 'jsonb' else '::text'}.",
-            )
-        return self._column(self.value, self._type())
-
-    def _type(self) -> exp.DataType:
+        Raises:
+            SqlError: no attribute can hold it.
+        """
         type_ = self.rows.type_of(self.value)
         if family_of(type_) is None:
             raise SqlError(
@@ -120,14 +151,20 @@ class Reading:
             )
         return type_
 
-    def _column(self, tree: exp.Expr, type_: exp.DataType) -> exp.Column:
-        for condition in reversed(self.conditions):
-            tree = exp.Case().when(condition.copy(), tree.copy())
-        return self.rows.column(tree.copy(), type_)
+    def _refusing(self, families: tuple[str, ...], function: str) -> exp.Column:
+        if family_of(self.type) in families:
+            raise SqlError(
+                f"`{function}` is not defined over {name_of(self.type)}, which `{self.what}` gives.",
+                f"Write the cast to a type that can be compared: {_as_text(self.what, self.type)}"
+                f"{'' if family_of(self.type) == 'jsonb' else '::text'}.",
+            )
+        return self.scope.column(self.value, self.type)
 
 
 def _as_text(what: str, type_: exp.DataType) -> str:
     """How to read the value as text: `payload->'a'` as `(payload->>'a')`."""
+    if what.startswith("jsonb_array_elements("):
+        return what.replace("jsonb_array_elements(", "jsonb_array_elements_text(", 1)
     before, arrow, key = what.rpartition("->")
     if family_of(type_) == "jsonb" and arrow and not key.startswith(">") and not before.endswith("-"):
         return f"({before}->>{key})"

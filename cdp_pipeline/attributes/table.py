@@ -1,8 +1,8 @@
 """The table `<kind>.profiles` and the view `<kind>.attributes`, whose columns are the project's attributes.
 
 One row of the table is an entity that owns at least one event, with one typed column for each attribute that is shown.
-One row of the view is one attribute of such an entity, its value as jsonb. A table whose columns are not those of the
-definitions is made again as a whole: all of it has to be calculated anyway, and no column of it is ever half filled.
+One row of the view is one attribute of such an entity, its value as jsonb. The columns follow the project: a table that
+has other ones is made again with what it holds of those that stay; a new column is filled in the same transaction.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from cdp_pipeline.attributes.attribute_types import json_time
 from cdp_pipeline.attributes.calculation import Calculation
 from cdp_pipeline.attributes.families import family_of
 from cdp_pipeline.attributes.plan import SQL, named
-from cdp_pipeline.sql.statements import from_tree
+from cdp_pipeline.sql.statements import Statement, from_tree
 from cdp_pipeline.tables import ATTRIBUTES, KIND, PROFILES, Column, Table
 from cdp_pipeline.warehouse.base import Connection, create_table
 from cdp_pipeline.warehouse.stage import Work
@@ -31,15 +31,48 @@ def profiles_table(calculations: Sequence[Calculation]) -> Table:
 
 def has_columns_of(connection: Connection, schema: str, calculations: Sequence[Calculation]) -> bool:
     """Whether the table is there with the columns of these attributes, in their order and with their types."""
+    return connection.columns_of(schema, PROFILES.name) == connection.describe(_as_nulls(calculations))
+
+
+def _as_nulls(calculations: Sequence[Calculation]) -> Statement:
+    """A query with the columns of the table, by which an engine tells its own names of their types."""
     nulls = [
         exp.alias_(exp.cast(exp.null(), exp.DataType.build(column.type, dialect="postgres")), column.name, quoted=True)
         for column in profiles_table(calculations).columns
     ]
-    return connection.columns_of(schema, PROFILES.name) == connection.describe(named("columns", exp.select(*nulls)))
+    return named("columns", exp.select(*nulls))
 
 
-def make_table(work: Work, calculations: Sequence[Calculation]) -> None:
-    """Makes the table, empty, in the place of the one that is there; the view over that one goes with it."""
+def make_table(work: Work, calculations: Sequence[Calculation], *, empty: bool) -> set[str]:
+    """Makes the table in the place of the one that is there; the view over that one goes with it.
+
+    Args:
+        work: the stage.
+        calculations: the attributes that are its columns.
+        empty: whether it begins empty; if not, with the columns that stay, of the same type, as they were.
+
+    Returns:
+        The columns that are not filled.
+    """
+    schema = work.spec.schemas[KIND]
+    before = work.connection.columns_of(schema, PROFILES.name)
+    if before is None or empty:
+        _make_empty_table(work, calculations)
+        return {calculation.id for calculation in calculations}
+    wanted = work.connection.describe(_as_nulls(calculations))
+    staying = [exp.to_identifier(name, quoted=True) for name, type_name in wanted if (name, type_name) in before]
+    kept = exp.select(*(exp.column(name.copy(), table="p") for name in staying))
+    kept = kept.from_(exp.alias_(exp.table_(PROFILES.name, db=KIND), "p", table=True))
+    temporary = exp.Properties(expressions=[exp.TemporaryProperty()])
+    made = exp.Create(this=exp.to_table("kept_profiles"), kind="TABLE", expression=kept, properties=temporary)
+    work.run(named("keep", made))
+    _make_empty_table(work, calculations)
+    again = exp.select(*(exp.column(name.copy(), table="k") for name in staying)).from_("kept_profiles as k")
+    work.run(named("put_back", exp.insert(again, exp.table_(PROFILES.name, db=KIND), columns=staying)))
+    return {calculation.id for calculation in calculations} - {name.name for name in staying}
+
+
+def _make_empty_table(work: Work, calculations: Sequence[Calculation]) -> None:
     work.run(SQL["drop_attributes"])
     work.run(SQL["drop_profiles"])
     work.run(from_tree("profiles.create", create_table(profiles_table(calculations), KIND)))
@@ -75,10 +108,10 @@ def _row(attribute: str, value: exp.Expr) -> exp.Select:
     ).from_(exp.alias_(exp.table_(PROFILES.name, db=KIND), "p", table=True))
 
 
-def make_values(work: Work, calculations: Sequence[Calculation]) -> None:
-    """Makes the temporary table into which the attributes are calculated."""
+def make_values(work: Work, calculations: Sequence[Calculation], name: str = VALUES) -> None:
+    """Makes a temporary table into which attributes are calculated."""
     types = [("entity_id", exp.DataType.build("uuid")), *((each.id, each.type) for each in calculations)]
-    columns = [exp.ColumnDef(this=exp.to_identifier(name, quoted=True), kind=type_.copy()) for name, type_ in types]
+    columns = [exp.ColumnDef(this=exp.to_identifier(column, quoted=True), kind=type_.copy()) for column, type_ in types]
     temporary = exp.Properties(expressions=[exp.TemporaryProperty()])
-    target = exp.Schema(this=exp.to_table(VALUES), expressions=columns)
+    target = exp.Schema(this=exp.to_table(name), expressions=columns)
     work.run(named("create_values", exp.Create(this=target, kind="TABLE", properties=temporary)))

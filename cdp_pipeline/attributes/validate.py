@@ -1,88 +1,143 @@
-"""Finds mistakes in the attributes of a project, without a warehouse: all of them at once, each with its place.
+"""Finds mistakes in what is calculated about the entities of a project, without a warehouse: all of them at once.
 
-Every expression is read, bound to an event's columns, and described by an engine in memory that holds no events. So
-what passes here can only fail on data.
+Every definition is read, bound to what it may read, and described by an engine in memory that holds nothing. So what
+passes here can only fail on data. What reads a definition that is wrong is not judged.
 """
 
-from collections.abc import Callable, Iterator
-from typing import TypeVar
+from collections.abc import Iterator
 
-from sqlglot import exp
-
-from cdp_pipeline.attributes.calculation import aggregated, default_of, natural_type, wanted_type
-from cdp_pipeline.attributes.culprit import first_line
-from cdp_pipeline.attributes.families import convert, name_of
-from cdp_pipeline.attributes.plan import BASE, SQL, Plan, events_relation
-from cdp_pipeline.attributes.reading import conditions_of
-from cdp_pipeline.config.model import Attribute, Project
+from cdp_pipeline.attributes.attribute_check import AttributeCheck
+from cdp_pipeline.attributes.calculation import (
+    Calculation,
+)
+from cdp_pipeline.attributes.context_values import context_query
+from cdp_pipeline.attributes.definition_errors import as_sql_error
+from cdp_pipeline.attributes.graph import BASE, EVENTS, PROFILES, Circle, Graph, Node, graph_of
+from cdp_pipeline.attributes.plan import events_relation
+from cdp_pipeline.attributes.readable import Readable, in_order
+from cdp_pipeline.config.model import Entity, Project
 from cdp_pipeline.errors import ProjectError, SqlError, WarehouseError
+from cdp_pipeline.sql.mentions import mentions
 from cdp_pipeline.warehouse.base import Connection
 from cdp_pipeline.warehouse.scratch import scratch_connection
 
-T = TypeVar("T")
+Found = Iterator[tuple[str, SqlError]]
+_TAKEN = (BASE, EVENTS, PROFILES, "context")
+_SQL_KEYS = ("value", "filter", "weight", "outer_value", "outer_weight", "outer_filter", "definition", "query")
 
 
 def validate(project: Project) -> list[ProjectError]:
-    """The mistakes in the attributes of all kinds of entity, hidden ones included."""
-    if not any(entity.attributes for entity in project.entities.values()):
-        return []
+    """The mistakes in the attributes of all kinds of entity, hidden ones included, and in what they read."""
     errors = []
     with scratch_connection() as connection:
         for kind, entity in project.entities.items():
-            for place, attribute in enumerate(entity.attributes):
-                for key, mistake in _Check(connection, attribute).mistakes():
-                    path = f"entities.{kind}.attributes[{place}].{key}"
-                    errors.append(project.error(path, mistake.message, mistake.hint))
+            if entity.attributes or entity.row_helpers or entity.meta_attributes or entity.context:
+                for path, mistake in _Definitions(connection, entity).mistakes():
+                    errors.append(project.error(f"entities.{kind}.{path}", mistake.message, mistake.hint))
     return errors
 
 
-class _Check:
-    """The check of one attribute, key by key; a key that depends on a wrong one is not judged."""
+class _Definitions:
+    """The check of a kind's definitions, each after those that it reads."""
 
-    def __init__(self, connection: Connection, attribute: Attribute) -> None:
+    def __init__(self, connection: Connection, entity: Entity) -> None:
         self._connection = connection
-        self._attribute = attribute
-        self._plan = Plan(connection, {BASE: events_relation()})
-        self._found: list[tuple[str, SqlError]] = []
+        self._entity = entity
+        self._readable = Readable(connection, entity)
+        self._calculations: dict[str, Calculation] = {}
+        self._wrong: set[Node] = set()
 
-    def mistakes(self) -> Iterator[tuple[str, SqlError]]:
-        """Gives each mistake with its key."""
-        attribute, plan = self._attribute, self._plan
-        rows = plan.read(BASE)
-        conditions = self._try("filter", lambda: conditions_of(attribute, rows))
-        raw = self._try("value", lambda: aggregated(attribute, conditions or [], rows))
-        natural = None if raw is None else self._try("value", lambda: natural_type(raw, plan))
-        if natural is None:
-            if attribute.data_type is not None:
-                self._try("data_type", lambda: wanted_type(attribute, exp.DataType.build("text")))
-        else:
-            self._check_type(natural, raw or exp.null())
-        yield from self._found
-
-    def _check_type(self, natural: exp.DataType, raw: exp.Expr) -> None:
-        attribute = self._attribute
-        type_ = self._try("data_type", lambda: wanted_type(attribute, natural))
-        if type_ is None:
+    def mistakes(self) -> Found:
+        """Gives each mistake with its path within the kind."""
+        yield from _names(self._entity)
+        yield from _undeclared_context(self._entity)
+        try:
+            graph = graph_of(self._entity)
+        except Circle as error:
+            yield self._place(error.nodes[0]), error
             return
-        self._try("data_type", lambda: convert(raw, natural, type_))
-        if attribute.default is not None:
-            self._try("default", lambda: self._check_default(type_))
+        yield from self._of_readable(graph)
+        for node in graph.order:
+            if node.kind == "attribute" and not graph.read_by([node]) & self._wrong:
+                yield from self._of_attribute(node, graph)
+        for node in graph.order:
+            if node.kind == "context" and not graph.read_by([node]) & self._wrong:
+                yield from self._of_context(node)
 
-    def _check_default(self, type_: exp.DataType) -> bool:
-        shown = repr(self._attribute.default)
-        hint = f"Write a value that PostgreSQL can cast to {name_of(type_)}, or leave it out."
+    def _of_readable(self, graph: Graph) -> Found:
+        for node, definition in in_order(self._entity, graph):
+            if graph.read_by([node]) & self._wrong:
+                self._wrong.add(node)
+                continue
+            try:
+                self._readable.add(definition)
+            except (SqlError, WarehouseError) as error:
+                self._wrong.add(node)
+                yield (
+                    f"{self._place(node)}.{'value' if node.kind == 'row_helper' else 'definition'}",
+                    as_sql_error(error),
+                )
+
+    def _of_attribute(self, node: Node, graph: Graph) -> Found:
+        # Several of one id are a mistake that is told elsewhere.
+        named = ((place, each) for place, each in enumerate(self._entity.attributes) if each.id == node.id)
+        for place, attribute in named:
+            check = AttributeCheck(self._connection, attribute, self._readable, self._entity, graph)
+            wrong = list(check.mistakes())
+            if wrong:
+                self._wrong.add(node)
+            elif check.calculation is not None and not attribute.hidden:
+                self._calculations[attribute.id] = check.calculation
+            for key, mistake in wrong:
+                yield f"attributes[{place}].{key}", mistake
+
+    def _of_context(self, node: Node) -> Found:
+        context = next(each for each in self._entity.context if each.key == node.id)
         try:
-            value = default_of(self._attribute, type_)
-            self._connection.fetch(SQL["literal"].bind({}, value=exp.cast(value, type_)))
+            context_query(self._connection, self._readable, self._calculations, context)
         except (SqlError, WarehouseError) as error:
-            raise SqlError(f"{shown} is no {name_of(type_)}, which is the attribute's type.", hint) from error
-        return True
+            yield f"{self._place(node)}.query", as_sql_error(error)
 
-    def _try(self, key: str, read: Callable[[], T]) -> T | None:
+    def _place(self, node: Node) -> str:
+        lists = {
+            "row_helper": [helper.id for helper in self._entity.row_helpers],
+            "meta_attribute": [meta.id for meta in self._entity.meta_attributes],
+            "context": [context.key for context in self._entity.context],
+            "attribute": [attribute.id for attribute in self._entity.attributes],
+        }
+        return f"{node.kind if node.kind == 'context' else f'{node.kind}s'}[{lists[node.kind].index(node.id)}]"
+
+
+def _names(entity: Entity) -> Found:
+    """Names that mean something else already where they are read."""
+    columns = events_relation().columns
+    for place, helper in enumerate(entity.row_helpers):
+        if helper.id in columns:
+            yield f"row_helpers[{place}].id", SqlError(f"`{helper.id}` is a column of every event already.")
+    for place, meta in enumerate(entity.meta_attributes):
+        if meta.id in _TAKEN:
+            yield f"meta_attributes[{place}].id", SqlError(f"`{meta.id}` is the name of another table already.")
+
+
+def _undeclared_context(entity: Entity) -> Found:
+    """Context values that are read, and that nobody declares."""
+    declared = [context.key for context in entity.context]
+    hint = f"Declared are {', '.join(declared)}." if declared else "None is declared."
+    for path, text in _texts(entity):
         try:
-            return read()
-        except SqlError as error:
-            self._found.append((key, error))
-        except WarehouseError as error:
-            self._found.append((key, SqlError(f"`{getattr(self._attribute, key)}`: {first_line(error)}")))
-        return None
+            read = mentions(text).context_keys
+        except SqlError:
+            continue  # its mistake is told elsewhere
+        for key in read:
+            if key not in declared:
+                yield path, SqlError(f"There is no context value `{key}`.", hint)
+
+
+def _texts(entity: Entity) -> Iterator[tuple[str, str]]:
+    """All SQL in the definitions of a kind, with its path."""
+    for name in ("row_helpers", "meta_attributes", "context", "attributes"):
+        for place, definition in enumerate(getattr(entity, name)):
+            for key in _SQL_KEYS:
+                text = getattr(definition, key, None)
+                if text:
+                    yield f"{name}[{place}].{key}", text

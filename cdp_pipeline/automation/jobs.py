@@ -13,12 +13,12 @@ from cdp_pipeline import tables
 from cdp_pipeline.automation.again import build_again_jobs
 from cdp_pipeline.automation.plan import build_plan_job
 from cdp_pipeline.config.model import Project
-from cdp_pipeline.events.assets import EVENTS
 from cdp_pipeline.warehouse.assets import table_key
 
 RUN_ALL = "run_all"
 REBUILD = "rebuild"
 REPLAY = "replay"
+_LANDED = (tables.CUSTOMER_EVENTS, tables.REJECTED_EVENTS, tables.EVENT_COUNTS)
 _REPLAYED = (tables.STITCHED_EVENTS, tables.REPLAYS, tables.EVENTS)
 STEPS_OF_A_KIND = ("event_identifiers", "identity_maps", "identity_graph", "entity_map", "stitched_events", "profiles")
 
@@ -66,7 +66,7 @@ def build_jobs(project: Project) -> list[Any]:
         ),
         dg.define_asset_job(
             REBUILD,
-            everything - dg.AssetSelection.assets(EVENTS, dg.AssetKey(["cdp", "rejected_events"])),
+            everything - dg.AssetSelection.assets(*(table_key(table, None) for table in _LANDED)),
             config=full_config(project),
             description="Calculate again all that comes after customer_events. The registry of ids, the last published "
             "map and the landed events are kept.",

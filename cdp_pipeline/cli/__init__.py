@@ -12,9 +12,14 @@ from typing import Annotated
 import typer
 
 from cdp_pipeline import terminal
-from cdp_pipeline.cli.again import recalculate, replay, restitch
+from cdp_pipeline.cli.again import recalculate, refresh_context, replay, restitch
+from cdp_pipeline.cli.compiling import compile_
+from cdp_pipeline.cli.counts import refresh_counts
 from cdp_pipeline.cli.decide import decide, decide_unstitch
 from cdp_pipeline.cli.erase import erase
+from cdp_pipeline.cli.explain_value import explain_value
+from cdp_pipeline.cli.export import export
+from cdp_pipeline.cli.lineage import lineage
 from cdp_pipeline.cli.options import HERE, AsJson, FirstDay, LastDay, ProjectFolder
 from cdp_pipeline.errors import CdpError, ProjectErrors, UsageError
 
@@ -201,9 +206,14 @@ def profile(
 
 @app.command()
 def explain(
-    first: Annotated[str, typer.Argument(metavar="[KIND/]TYPE:VALUE", help="Such as email:ann@example.org.")],
+    first: Annotated[
+        str, typer.Argument(metavar="[KIND/]TYPE:VALUE", help="Such as email:ann@example.org; or the word `attribute`.")
+    ],
     second: Annotated[
         str | None, typer.Argument(metavar="[[KIND/]TYPE:VALUE]", help="Another one: why are they one, or not?")
+    ] = None,
+    attribute: Annotated[
+        str | None, typer.Argument(metavar="[ATTRIBUTE]", help="After `attribute TYPE:VALUE`: why has it its value?")
     ] = None,
     project: ProjectFolder = HERE,
     html: Annotated[
@@ -212,13 +222,16 @@ def explain(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show why an identifier is whose it is; or why two are one person, or are not, and what would part them."""
+    """Show why an identifier is whose it is; why two are one person, or are not; or what made an attribute's value."""
     from cdp_pipeline.operations.explain_pair import explain_one_or_two
     from cdp_pipeline.operations.session import open_for_reading
     from cdp_pipeline.terminal import explanation, explanation_html
     from cdp_pipeline.validation import load_valid_project
 
     checked = load_valid_project(project)
+    if first == "attribute" or attribute is not None:
+        explain_value(checked, first, second, attribute, as_json)
+        return
     if html is not None:
         explanation_html.need_drawing()
     with open_for_reading(checked, "cdp explain", terminal.tell_waiting) as connection:
@@ -239,7 +252,11 @@ def status(project: ProjectFolder = HERE, as_json: AsJson = False) -> None:
 
 
 app.add_typer(decide, name="decide")
-for verb in (decide_unstitch, replay, restitch, recalculate, erase):
+app.add_typer(export, name="export")
+app.command("compile")(compile_)
+app.command("refresh-counts")(refresh_counts)
+app.command("refresh-context")(refresh_context)
+for verb in (decide_unstitch, replay, restitch, recalculate, erase, lineage):
     app.command(verb.__name__.removeprefix("decide_"))(verb)
 
 

@@ -1,11 +1,11 @@
-"""The verbs that have something done again on purpose: `replay`, `restitch`, `recalculate`."""
+"""The verbs that have something done again on purpose: `replay`, `restitch`, `recalculate`, `refresh-context`."""
 
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cdp_pipeline import terminal
-from cdp_pipeline.cli.options import HERE, AsJson, DryRun, Everybody, Names, ProjectFolder
+from cdp_pipeline.cli.options import HERE, AsJson, DryRun, Everybody, Keys, Names, ProjectFolder
 
 if TYPE_CHECKING:
     from cdp_pipeline.operations.again import Report
@@ -43,6 +43,18 @@ def recalculate(
         return again.recalculate(session, names or (), everybody=everybody, dry_run=dry_run)
 
     _again(project, "recalculate", work, dry_run, as_json)
+
+
+def refresh_context(
+    keys: Keys = None, dry_run: DryRun = False, project: ProjectFolder = HERE, as_json: AsJson = False
+) -> None:
+    """Work out context values again, and the attributes that read those which changed."""
+    from cdp_pipeline.operations import again
+
+    def work(session: "Session") -> "Report":
+        return again.refresh_context(session, keys or (), dry_run=dry_run)
+
+    _again(project, "refresh_context", work, dry_run, as_json)
 
 
 def _again(

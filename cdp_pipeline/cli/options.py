@@ -29,6 +29,7 @@ Undo = Annotated[bool, typer.Option("--undo", help="Take the decision back; noth
 Names = Annotated[
     list[str] | None, typer.Argument(metavar="A…", help="People, by an identifier each, [KIND/]TYPE:VALUE.")
 ]
+Keys = Annotated[list[str] | None, typer.Argument(metavar="KEY…", help="Context values, [KIND/]KEY; none: all.")]
 Everybody = Annotated[bool, typer.Option("--all", help="Everybody, instead of those named.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Work it out, tell, and take all of it back.")]
 HERE = Path()

@@ -13,6 +13,7 @@ from cdp_pipeline.config.fields import refuse, shorten
 from cdp_pipeline.config.section import Section
 
 NIGHTLY = "0 3 * * *"
+NIGHTLY_CONTEXT = "0 2 * * *"
 LEAST_SECONDS = 30
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _CRON = (
@@ -37,7 +38,12 @@ def _check_schedule(value: object) -> object:
     return value
 
 
-def _check_interval(value: object) -> int:
+def check_interval(value: object) -> int:
+    """Reads an interval such as 15m and gives its seconds.
+
+    Raises:
+        PydanticCustomError: it is no interval, or shorter than anybody can look.
+    """
     found = re.fullmatch("([1-9][0-9]{0,4})([smhd])", value) if isinstance(value, str) else None
     if found is None:
         refuse(f"{shorten(value)} is no interval.", _EVERY)
@@ -53,7 +59,7 @@ class Replay(Section):
     not_written: ClassVar[frozenset[str]] = frozenset({"on"})
 
     on: bool = Field(default=True, description="Whether anybody looks for changes at all.")
-    every: Annotated[int, BeforeValidator(_check_interval)] = Field(
+    every: Annotated[int, BeforeValidator(check_interval)] = Field(
         description="How often changes are looked for, such as 15m: a whole number and s, m, h or d."
     )
 
@@ -80,6 +86,14 @@ class Automation(Section):
         BeforeValidator(_check_schedule),
         WithJsonSchema({"anyOf": [{"type": "string"}, {"const": False}]}),
     ] = Field(default=NIGHTLY, description="When the main run starts: a cron expression in UTC, or off.")
+    context: Annotated[
+        str | None,
+        BeforeValidator(_check_schedule),
+        WithJsonSchema({"anyOf": [{"type": "string"}, {"const": False}]}),
+    ] = Field(
+        default=NIGHTLY_CONTEXT,
+        description="When context values are worked out again, whatever their age: a cron expression in UTC, or off.",
+    )
     replay: Annotated[
         Replay,
         BeforeValidator(_check_replay),

@@ -8,7 +8,7 @@ import re
 import warnings
 from collections.abc import Sequence
 from datetime import date, datetime
-from typing import Annotated, NoReturn
+from typing import Annotated, Literal, NoReturn
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError, PydanticKnownError
@@ -29,6 +29,10 @@ _ACCEPTED_WAREHOUSES = (
 )
 
 Scalar = str | int | float | bool | None
+
+
+class NullIsAValue:
+    """Marks a type for which YAML's null says something, and is not a key that was left out."""
 
 
 def refuse(message: str, hint: str = "") -> NoReturn:
@@ -138,6 +142,11 @@ def _check_scalar(value: object) -> object:
     )
 
 
+def _null_by_name(value: object) -> object:
+    """Return YAML's null as the word: who writes `on_error: null` leaves the quotes out."""
+    return "null" if value is None else value
+
+
 def _check_warehouse(url: str) -> str:
     """Refuse what is no warehouse, without a word of the value, for it may hold a password."""
     scheme, separator, rest = url.partition("://")
@@ -181,6 +190,12 @@ Day = Annotated[date, BeforeValidator(_check_day), WithJsonSchema({"type": "stri
 Regex = Annotated[str, AfterValidator(_check_regex), WithJsonSchema({"type": "string", "format": "regex"})]
 Default = Annotated[
     Scalar, BeforeValidator(_check_scalar), WithJsonSchema({"type": ["string", "number", "boolean", "null"]})
+]
+OnError = Annotated[
+    Literal["null", "fail"],
+    NullIsAValue(),
+    BeforeValidator(_null_by_name),
+    WithJsonSchema({"enum": ["null", "fail", None]}),
 ]
 Warehouse = Annotated[str, AfterValidator(_check_warehouse)]
 Share = Annotated[float, Field(ge=0, le=1)]

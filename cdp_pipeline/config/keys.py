@@ -7,7 +7,7 @@ from typing import Any, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
-from cdp_pipeline.config.fields import shorten
+from cdp_pipeline.config.fields import NullIsAValue, shorten
 from cdp_pipeline.config.model import Project
 from cdp_pipeline.config.not_yet import find_not_yet
 from cdp_pipeline.config.section import Section
@@ -56,7 +56,7 @@ def did_you_mean(word: str, accepted: Iterable[str]) -> str | None:
 def check_keys(node: Node, findings: Findings, annotation: Any = Project, key: str = "") -> None:
     """Report and drop every key that is unknown or not built yet, here and below.
 
-    A key without a value is the same as a key that was left out, where it may be left out.
+    A key without a value is the same as a key that was left out, where it may be left out and null is no value of it.
 
     Args:
         node: the value to check.
@@ -78,23 +78,21 @@ def _check_section(node: Node, section: type[Section], findings: Findings, key: 
     accepted = accepted_keys(section)
     below = {name: f"{key}.{name}" if key else str(name) for name, _ in node.children()}
     later = {name: find_not_yet(below[name], child.content) for name, child in node.children()}
-    # Where the whole section means nothing yet, its other keys are not judged.
-    whole = {name: row for name, row in later.items() if row is not None and row.whole}
-    if whole:
-        findings.drop(node)
     for name, child in node.children():
         row, field = later[name], accepted.get(str(name))
-        if whole and name not in whole:
-            continue
         if row is not None:
             findings.report(child, row.message, row.instead)
             findings.drop(child)
         elif field is None:
             _report_unknown(node, str(name), child, accepted, findings)
-        elif child.content is None and not field.is_required():
+        elif child.content is None and not field.is_required() and not _null_is_a_value(field):
             child.gone = True
         else:
             check_keys(child, findings, field.annotation, below[name])
+
+
+def _null_is_a_value(field: FieldInfo) -> bool:
+    return any(isinstance(each, NullIsAValue) for each in field.metadata)
 
 
 def _report_unknown(node: Node, name: str, child: Node, accepted: Iterable[str], findings: Findings) -> None:

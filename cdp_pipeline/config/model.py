@@ -1,8 +1,9 @@
 """A project as the code sees it: what a user wrote, checked and with every default filled in.
 
-The names of the fields are the keys of the project file, except `schema_name` (a user writes `schema`), for pydantic
-keeps `schema` for itself. Expressions are text here; each room parses its own. A field's description is what editors
-and error messages show. Keys of the contract that a later release will bring are in `not_yet`, not here.
+The names of the fields are the keys of the project file, except `schema_name` and `from_` (a user writes `schema` and
+`from`), for pydantic and Python keep these for themselves. Expressions are text here; each room parses its own. A
+field's description is what editors and error messages show. Keys of the contract that a later release will bring are in
+`not_yet`, not here.
 """
 
 import hashlib
@@ -15,39 +16,25 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
+from cdp_pipeline.config.attribute import Attribute
 from cdp_pipeline.config.automation import Automation
+from cdp_pipeline.config.calculated import ContextValue, MetaAttribute, RowHelper
 from cdp_pipeline.config.fields import (
     Count,
     Day,
-    Default,
     MaxLinks,
     Name,
     Names,
-    NotNegative,
     Regex,
     SchemaName,
-    Share,
     SourceName,
     Text,
     Warehouse,
 )
+from cdp_pipeline.config.guards import Guards
 from cdp_pipeline.config.section import Section
+from cdp_pipeline.config.thresholds import EntityChecks, EventChecks
 from cdp_pipeline.errors import ProjectError
-
-AttributeType = Literal[
-    "avg",
-    "sum",
-    "min",
-    "max",
-    "num_of_unique",
-    "first",
-    "last",
-    "value",
-    "most_frequent",
-    "least_frequent",
-    "list",
-    "expression",
-]
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,69 +196,6 @@ class IdentityMap(Section):
     )
 
 
-class PublishGuards(Section):
-    """The publication gate: what one run may do to the people who are known."""
-
-    min_entities: NotNegative = Field(
-        default=1000, description="How many published entities there must be before the gate holds anything back."
-    )
-    max_share_merged: Share = Field(
-        default=0.05, description="The share of published entities that one run may merge into others, 0 to 1."
-    )
-    max_growth: Count = Field(default=100, description="How many identifiers one published entity may gain in one run.")
-
-
-class Guards(Section):
-    """What keeps strangers apart."""
-
-    max_identifiers: Count = Field(default=1000, description="How many identifiers one entity may have.")
-    max_links: MaxLinks = Field(
-        default="auto",
-        description="How many neighbours of one type a value may be linked with before it is quarantined, for types "
-        "that do not say it themselves: a number, or auto, which reads it off the degrees.",
-    )
-    publish: PublishGuards = Field(default_factory=PublishGuards, description="The publication gate.")
-
-
-class Attribute(Section):
-    """One thing that is known about an entity, calculated from its events."""
-
-    id: Name = Field(description="The attribute's name, a column of `profiles`.")
-    description: str = Field(default="", description="What the attribute means, for those who read it.")
-    type: AttributeType = Field(description="How the values of the entity's events become one value.")
-    value: Text = Field(description="Expression over an event (for type expression: an aggregate over the events).")
-    sources: Names = Field(default_factory=list, description="The sources to read: a name or a list; empty: all.")
-    events: Names = Field(default_factory=list, description="The event types to read: a name or a list; empty: all.")
-    version: Names = Field(default_factory=list, description="The versions to read: a text or a list; empty: all.")
-    filter: Text | None = Field(default=None, description="Condition on an event; others do not count.")
-    data_type: Text | None = Field(default=None, description="The SQL type of the column, such as numeric(12,2).")
-    default: Default = Field(default=None, description="The value of an entity for which there is none.")
-    hidden: bool = Field(
-        default=False,
-        description="Left out of `profiles`; nothing else reads it yet, so it is only checked.",
-    )
-    pii: bool = Field(default=False, description="Personal data: what holds it is tagged so in Dagster.")
-
-
-class EventChecks(Section):
-    """Thresholds beyond which the health checks of all events warn."""
-
-    max_rejected_share: Share = Field(default=0.05, description="Share of landed rows that may be rejected, 0 to 1.")
-    max_duplicate_share: Share = Field(default=0.2, description="Share of landed rows that may be duplicates, 0 to 1.")
-
-
-class EntityChecks(Section):
-    """Thresholds beyond which the health checks of one kind of entity warn, and how much each run proves."""
-
-    min_identified_share: Share = Field(default=0.5, description="Share of events that belong to somebody, 0 to 1.")
-    max_entity_size: int = Field(default=1000, ge=1, description="Identifiers that the largest entity may have.")
-    max_null_share: Share = Field(default=1.0, description="Share of NULL that an attribute may have, 0 to 1.")
-    rebuild_share: Share = Field(
-        default=0.01,
-        description="Share of the entities that each run works out afresh and compares, in turn, 0 to 1; 0: none.",
-    )
-
-
 class Replay(Section):
     """How past events move when it turns out whose they are."""
 
@@ -306,6 +230,15 @@ class Entity(Section):
     )
     guards: Guards = Field(default_factory=Guards, description="Limits of an entity, and the publication gate.")
     replay: Replay = Field(default_factory=Replay, description="How past events move to their owners.")
+    row_helpers: list[RowHelper] = Field(
+        default_factory=list, description="Columns of every event that attributes read beside its own."
+    )
+    context: list[ContextValue] = Field(
+        default_factory=list, description="Values that are worked out over everyone, for attributes to read."
+    )
+    meta_attributes: list[MetaAttribute] = Field(
+        default_factory=list, description="Queries over an entity's events that attributes read like tables."
+    )
     attributes: list[Attribute] = Field(default_factory=list, description="What is calculated about each entity.")
     checks: EntityChecks = Field(default_factory=EntityChecks, description="Thresholds of this kind's health checks.")
 

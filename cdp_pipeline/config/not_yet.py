@@ -17,14 +17,12 @@ class NotYet:
         instead: what to do, and what holds without it.
         values: the values that are not there yet, as a regular expression; None: the key itself.
         what: what to call it; left out, the key.
-        whole: whether the section around it means nothing to this release, so that its other keys are not judged.
     """
 
     key: str
     instead: str
     values: str | None = None
     what: str = ""
-    whole: bool = False
 
     @property
     def message(self) -> str:
@@ -33,38 +31,15 @@ class NotYet:
         return f"{what} is part of a later release; this one does not have it yet."
 
 
-_ENTITY = "entities.*."
 _IDENTIFIER = "entities.*.identifiers[]."
-_ATTRIBUTE = "entities.*.attributes[]."
-_EVENTS = "Remove it; attributes are calculated from the entity's events alone."
-_ONE_VALUE = "Remove it; each value counts once, as it is."
 
 NOT_YET = (
-    NotYet("automation.context", "Remove it; there are no context values to refresh."),
     NotYet(
         _IDENTIFIER + "store",
         "Remove it, or write plain: values are kept as they are.",
         values=r"(?!plain$).*",
         what="Storing values other than plain",
     ),
-    NotYet(_ENTITY + "row_helpers", _EVENTS),
-    NotYet(_ENTITY + "context", _EVENTS),
-    NotYet(_ENTITY + "meta_attributes", _EVENTS),
-    NotYet(
-        _ATTRIBUTE + "type",
-        "Remove the attribute, or write it with type expression, an aggregate over the entity's events.",
-        values="identifiers|derived|custom",
-        what="An attribute of type identifiers, derived or custom",
-        whole=True,
-    ),
-    NotYet(_ATTRIBUTE + "identifier", "Remove it; attributes of type identifiers come later too."),
-    NotYet(_ATTRIBUTE + "from", _EVENTS),
-    NotYet(_ATTRIBUTE + "weight", _ONE_VALUE),
-    NotYet(_ATTRIBUTE + "outer_value", _ONE_VALUE),
-    NotYet(_ATTRIBUTE + "outer_weight", _ONE_VALUE),
-    NotYet(_ATTRIBUTE + "outer_filter", _ONE_VALUE),
-    NotYet(_ATTRIBUTE + "multiple", "Remove it; only type list gives a list."),
-    NotYet(_ATTRIBUTE + "on_error", "Remove it."),
 )
 
 

@@ -17,6 +17,8 @@ from cdp_pipeline.config.model import Project
 from cdp_pipeline.errors import CdpError
 from cdp_pipeline.events import event_identifiers
 from cdp_pipeline.events.customer_events import customer_events_spec, land_events
+from cdp_pipeline.events.event_counts import SQL as COUNTS
+from cdp_pipeline.events.event_counts import count_events, event_counts_spec
 from cdp_pipeline.events.event_identifiers import event_identifiers_spec, identify_events
 from cdp_pipeline.events.landing import SQL, Days
 from cdp_pipeline.warehouse.assets import (
@@ -98,6 +100,7 @@ def _customer_events(project: Project) -> dg.AssetsDefinition:
             tables.CUSTOMER_EVENTS, stage, GROUP, landing, partitions=daily(project), metadata=sql_metadata(SQL)
         ),
         table_spec(tables.REJECTED_EVENTS, stage, GROUP, landing),
+        table_spec(tables.EVENT_COUNTS, event_counts_spec(project), GROUP, [EVENTS], metadata=sql_metadata(COUNTS)),
     ]
 
     @dg.multi_asset(
@@ -117,12 +120,13 @@ def _customer_events(project: Project) -> dg.AssetsDefinition:
             # A backfill of days brings what has no partitions in a run of its own, which must not land other days.
             if EVENTS in context.selected_asset_keys:
                 facts = land_events(warehouse.connection, project, warehouse.run, Days(*asked) if asked else None)
+            count_events(warehouse.connection, project, warehouse.run)
         except CdpError as error:
             yield from fail(stage, EVENTS, error)
             return
         counts = {
             table_key(table, None): count_rows(warehouse.connection, table, stage)
-            for table in (tables.CUSTOMER_EVENTS, tables.REJECTED_EVENTS)
+            for table in (tables.CUSTOMER_EVENTS, tables.REJECTED_EVENTS, tables.EVENT_COUNTS)
         }
         by_day = count_days(warehouse.connection, tables.CUSTOMER_EVENTS, stage, days_told(context, facts))
         yield from stage_results(context, stage, facts, EVENTS, counts, by_day)

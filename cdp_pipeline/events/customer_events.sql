@@ -1,3 +1,6 @@
+-- name: last_arrival
+select max(e.arrived_on) from cdp.customer_events as e
+
 -- name: files
 -- What was read; of a file of several days that was only ever asked for some of its days, its rows alone tell.
 select f.source, f.place, f.day, f.fingerprint, f.size, f.modified, f.definition from cdp.landed_files as f

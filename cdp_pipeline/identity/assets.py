@@ -19,7 +19,7 @@ from cdp_pipeline.config.model import Project
 from cdp_pipeline.errors import CdpError
 from cdp_pipeline.events.assets import EVENTS, daily
 from cdp_pipeline.events.landing import Days
-from cdp_pipeline.identity import entity_map, identity_graph, identity_maps, stitched_events
+from cdp_pipeline.identity import entity_map, identity_graph, identity_maps, resolved_sources, stitched_events
 from cdp_pipeline.identity.decisions import decisions_spec
 from cdp_pipeline.sql.statements import Statement, Statements
 from cdp_pipeline.tables import Table
@@ -41,7 +41,8 @@ from cdp_pipeline.warehouse.assets import (
     table_key,
     table_spec,
 )
-from cdp_pipeline.warehouse.stage import Facts, StageSpec
+from cdp_pipeline.warehouse.base import Connection
+from cdp_pipeline.warehouse.stage import Facts, Run, StageSpec
 
 GROUP = "identity"
 TO_CHANGE = "to_change"
@@ -59,7 +60,7 @@ class MapConfig(StageConfig):
 
 @dataclass(frozen=True)
 class _Step:
-    """A step: the stage it runs, the tables it writes (the first carries figures and checks) and the view it makes.
+    """A step: the stage it runs, the tables it writes (the first carries figures and checks) and the views it makes.
 
     `reached` asks for the last change of the map that it made or took in. Every run tells that figure, one without work
     too, for the sensor that looks for changes to replay reads nothing but what runs told.
@@ -70,7 +71,7 @@ class _Step:
     sql: Sequence[Statements]
     work: Callable[..., Facts]
     tables: Sequence[Table]
-    view: Table
+    views: Sequence[Table]
     deps: Sequence[Key]
     reached: Statement
 
@@ -202,7 +203,7 @@ def _map_asset(project: Project, kind: str) -> dg.AssetsDefinition:
             tables.REFUSED_LINKS,
             tables.QUARANTINED_IDENTIFIERS,
         ),
-        tables.ENTITY_REDIRECTS,
+        (tables.ENTITY_REDIRECTS,),
         tuple(table_key(table, kind) for table in (tables.IDENTITY_GRAPH, tables.IDENTIFIERS, tables.DECISIONS)),
         entity_map.SQL["last_change"],
     )
@@ -219,9 +220,9 @@ def _stitched_asset(project: Project, kind: str) -> dg.AssetsDefinition:
         "stitched_events",
         stitched_events.stitched_events_spec(project, kind),
         (stitched_events.SQL,),
-        stitched_events.stitch_events,
+        _stitch_and_resolve,
         (tables.STITCHED_EVENTS, tables.REPLAYS),
-        tables.EVENTS,
+        (tables.EVENTS, *(resolved_sources.resolved_view(source) for source in project.sources)),
         (
             EVENTS,
             table_key(tables.EVENT_IDENTIFIERS, kind),
@@ -238,12 +239,19 @@ def _stitched_asset(project: Project, kind: str) -> dg.AssetsDefinition:
     return stitched
 
 
+def _stitch_and_resolve(connection: Connection, project: Project, kind: str, run: Run, *, full: bool) -> Facts:
+    """Attributes the events, and keeps the views over them."""
+    facts = stitched_events.stitch_events(connection, project, kind, run, full=full)
+    resolved_sources.resolve_sources(connection, project, kind, run, full=full)
+    return facts
+
+
 def _step_asset(step: _Step) -> Callable[[Callable[..., Iterator[Any]]], dg.AssetsDefinition]:
-    """Makes an asset for each table that a step writes, and for its view."""
+    """Makes an asset for each table that a step writes, and for its views."""
     kind = step.stage.kind
     specs = [
         table_spec(table, step.stage, GROUP, step.deps, metadata=sql_metadata(*step.sql) if number == 0 else None)
-        for number, table in enumerate((*step.tables, step.view))
+        for number, table in enumerate((*step.tables, *step.views))
     ]
     return dg.multi_asset(
         name=f"{kind}__{step.name}",
@@ -269,5 +277,5 @@ def _results(context: dg.AssetExecutionContext, project: Project, step: _Step, *
     rows: dict[Key, int | None] = {
         table_key(table, kind): count_rows(warehouse.connection, table, step.stage) for table in step.tables
     }
-    rows[table_key(step.view, kind)] = None
+    rows |= dict.fromkeys(table_key(view, kind) for view in step.views)
     yield from stage_results(context, step.stage, facts, main, rows)

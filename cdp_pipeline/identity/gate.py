@@ -9,7 +9,8 @@ solved again and must be the same, by a hash over all that changes hands.
 
 from typing import Any
 
-from cdp_pipeline.config.model import Entity, Project, PublishGuards
+from cdp_pipeline.config.guards import PublishGuards
+from cdp_pipeline.config.model import Entity, Project
 from cdp_pipeline.errors import PublicationHeld, UsageError
 from cdp_pipeline.sql.statements import Statements
 from cdp_pipeline.warehouse.base import Connection

@@ -3,7 +3,8 @@
 An event is anchored by its first identifier that is not in quarantine, and belongs to whoever owned that one when it
 happened. New events are attributed as they come. Replay: when the map changes, exactly the events whose anchor changed
 hands at their time move, past ones included, in one transaction or, where there are many, in several. Entities that
-gained or lost events are queued for `profiles`; nobody else is calculated again. Each replay leaves a row in
+gained or lost events are queued for `profiles`, and where an attribute lists identifiers those who gained or lost any;
+nobody else is calculated again. Each replay leaves a row in
 `<kind>/replays`; one that was broken off between two transactions is due until it is at its end.
 """
 
@@ -75,6 +76,8 @@ def _stitch(connection: Connection, project: Project, kind: str, run: Run, *, fu
             left = 0
         else:
             left = _stitch_changed(work, last_change, project.entities[kind].replay.batch_events)
+        if any(attribute.type == "identifiers" for attribute in project.entities[kind].attributes):
+            work.run(SQL["queue_holders"], last_change=last_change)
         _record(work, last_change, left)
         _check(work)
     return work.facts

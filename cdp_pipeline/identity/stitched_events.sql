@@ -152,6 +152,15 @@ from (
 ) as q
 where q.entity_id is not null and q.event_id in (select w.event_id from written as w)
 
+-- name: queue_holders
+-- Entities that gained or lost an identifier, be it without any event.
+insert into kind.dirty_entities (entity_id)
+select c.from_entity_id from kind.entity_changes as c
+where c.change_id > :last_change and c.from_entity_id is not null
+union
+select c.to_entity_id from kind.entity_changes as c
+where c.change_id > :last_change and c.to_entity_id is not null
+
 -- name: stitched_now
 -- What was written, as it stands there.
 create temporary table stitched_now as

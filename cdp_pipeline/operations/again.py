@@ -1,4 +1,4 @@
-"""What an operator has done again on purpose: replay, identities, attributes; of some, or of all.
+"""What an operator has done again on purpose: replay, identities, attributes, context values; of some, or of all.
 
 Each marks what is to be done, in a transaction, and runs the ordinary stages, so that a process killed in between
 leaves the work to the next run. In a rehearsal all of it is taken back and the figures are what would have come of it.
@@ -26,6 +26,7 @@ from cdp_pipeline.warehouse.stage import Due, Facts, stage, what_is_due
 SQL = Statements(__package__, "again.sql")
 NOTHING_CHANGED = "nothing_changed"
 RUNNING = "running"
+NO_CONTEXT = "no_context"
 _IDENTITY = (identify_events, read_maps, link_identifiers, map_entities)
 Stage = Callable[..., Facts]
 
@@ -40,6 +41,8 @@ class DoneAgain:
         entities: entities that gained or lost events.
         profiles: profiles that were calculated.
         profiles_changed: those of them in which a value changed.
+        context_values: context values that were worked out.
+        context_changed: those of them that became another value.
     """
 
     kind: str
@@ -48,6 +51,8 @@ class DoneAgain:
     entities: int
     profiles: int
     profiles_changed: int
+    context_values: int
+    context_changed: int
 
 
 @dataclass(frozen=True)
@@ -55,9 +60,10 @@ class Report:
     """What was done, and how long it took.
 
     Attributes:
-        what: replay, restitch or recalculate.
+        what: replay, restitch, recalculate or refresh-context.
         dry_run: whether all of it was taken back.
-        skipped: why nothing was done: running (another process holds the warehouse) or nothing_changed; else None.
+        skipped: why nothing was done: running (another process holds the warehouse), nothing_changed, or no_context
+            (the project has no context values); else None.
     """
 
     what: str
@@ -109,6 +115,40 @@ def recalculate(session: Session, names: Sequence[str], *, everybody: bool, dry_
     return Report("recalculate", dry_run, None, monotonic() - begun, done)
 
 
+def refresh_context(session: Session, keys: Sequence[str], *, dry_run: bool) -> Report:
+    """Works out context values again, and the attributes that read those which become another value.
+
+    Args:
+        session: the session; a rehearsal for a dry run.
+        keys: `[KIND/]KEY` each; none: all.
+        dry_run: what the report says.
+
+    Raises:
+        UsageError: a key is none of the project's.
+    """
+    begun = monotonic()
+    declared = {kind: [each.key for each in entity.context] for kind, entity in session.project.entities.items()}
+    asked: dict[str, list[str | None]] = {}
+    for name in keys:
+        kinds = [kind for kind, own in declared.items() if name in own or name in (f"{kind}/{key}" for key in own)]
+        if len(kinds) != 1:
+            known = ", ".join(f"{kind}/{key}" for kind, own in declared.items() for key in own) or "none"
+            raise UsageError(f"`{name}` names {'several context values' if kinds else 'no context value'}: {known}.")
+        asked.setdefault(kinds[0], []).append(name.rpartition("/")[2])
+    if not keys:
+        asked = {kind: [None] for kind, own in declared.items() if own}
+    for kind, own_keys in asked.items():
+        for key in own_keys:
+            _mark_context(session, kind, key)
+    done = [_run(session, kind, (calculate_profiles,)) for kind in asked]
+    return Report("refresh-context", dry_run, None if done else NO_CONTEXT, monotonic() - begun, done)
+
+
+def _mark_context(session: Session, kind: str, key: str | None) -> None:
+    with session.connection.transaction():
+        session.connection.run(SQL["mark_context"].bind(schemas_of(session.project, kind)), key=key)
+
+
 def _asked(
     session: Session, names: Sequence[str], everybody: bool, mark: Callable[[Session, str, UUID], None]
 ) -> list[str]:
@@ -147,5 +187,13 @@ def _run(session: Session, kind: str, stages: Sequence[Stage], full: Sequence[St
     metrics: dict[str, float] = {}
     for work in stages:
         metrics |= work(session.connection, session.project, kind, session.run, full=work in full).metrics
-    names = ("changes", "events_rekeyed", "entities_touched", "entities_calculated", "profiles_changed")
+    names = (
+        "changes",
+        "events_rekeyed",
+        "entities_touched",
+        "entities_calculated",
+        "profiles_changed",
+        "context_values",
+        "context_values_changed",
+    )
     return DoneAgain(kind, *(int(metrics.get(name, 0)) for name in names))

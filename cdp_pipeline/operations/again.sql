@@ -12,3 +12,10 @@ where g.component_id in (
 
 -- name: mark_profile
 update kind.profiles as p set calculated = null where p.entity_id = cast(:entity_id as uuid)
+
+-- name: mark_context
+-- The newest value of a key, or of all of them.
+update kind.context_values as c
+set modified = null
+where (cast(:key as text) is null or c.key = :key)
+    and c.number = (select max(n.number) from kind.context_values as n where n.key = c.key)

@@ -199,6 +199,8 @@ def _begin(
         }
         followed: dict[str, Any] = {"maps": f"{kind}/identity_maps", "graph": f"{kind}/identity_graph"}
         work.run(SQL["make_due"], number=work.number, **followed)
+        for each in project.entities:
+            connection.run(SQL["count_again"].bind(schemas_of(project, each)))
         values: dict[str, Any] = {"entity": kind, "scope": target.scope, "entity_id": target.entity_id, **said}
         work.run(SQL["add_erasure"], **values, now=work.now, removed=json.dumps(removed))
         ((erasure_id, *_),) = work.fetch(SQL["unfinished"])[-1:]

@@ -154,6 +154,10 @@ select x.identifier_id from kind.erasing_identifiers as x
 -- What follows the map's rows and the links has something to do, also where no event went.
 update cdp.stages as s set changed_in = :number where s.stage in (:maps, :graph)
 
+-- name: count_again
+-- A value that is counted may be of nobody else.
+update kind.attribute_counts as c set modified = null
+
 -- name: add_erasure
 insert into cdp.erasures (erasure_id, entity, scope, entity_id, "by", why, erased_at, removed)
 select coalesce((select max(e.erasure_id) from cdp.erasures as e), 0) + 1, :entity, :scope, cast(:entity_id as uuid), :by,

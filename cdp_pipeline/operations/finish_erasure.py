@@ -11,6 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from cdp_pipeline.config.model import Project
+from cdp_pipeline.events.event_counts import count_events
 from cdp_pipeline.events.tombstones import NO_KEYS, keys_of
 from cdp_pipeline.operations.pipeline import STAGES_OF_A_KIND
 from cdp_pipeline.operations.receipts import hash_of, read_receipt
@@ -38,6 +39,7 @@ def finish_erasures(connection: Connection, project: Project, run: Run) -> None:
     unfinished = connection.fetch(SQL["unfinished"].bind({"cdp": project.schema_name}))
     if not unfinished:
         return
+    count_events(connection, project, run)
     for kind in project.entities:
         for _, work in STAGES_OF_A_KIND:
             work(connection, project, kind, run)

@@ -6,14 +6,17 @@ benchmarks, which should not pay for a scheduler; and here `cdp run` learns whet
 
 from collections.abc import Callable, Iterator
 
+from cdp_pipeline.attributes.counts import attribute_counts_spec, count_attributes
 from cdp_pipeline.attributes.profiles import calculate_profiles, profiles_spec
 from cdp_pipeline.config.model import Project
 from cdp_pipeline.events.customer_events import land_events
+from cdp_pipeline.events.event_counts import count_events, event_counts_spec
 from cdp_pipeline.events.event_identifiers import event_identifiers_spec, identify_events
 from cdp_pipeline.events.landing import Days, Plan, plan_landing
 from cdp_pipeline.identity.entity_map import entity_map_spec, map_entities
 from cdp_pipeline.identity.identity_graph import identity_graph_spec, link_identifiers
 from cdp_pipeline.identity.identity_maps import identity_maps_spec, read_maps
+from cdp_pipeline.identity.resolved_sources import resolve_sources, resolved_sources_spec
 from cdp_pipeline.identity.stitched_events import stitch_events, stitched_events_spec
 from cdp_pipeline.warehouse.base import Connection
 from cdp_pipeline.warehouse.stage import Due, Facts, Run, StageSpec, what_is_due
@@ -24,7 +27,9 @@ STAGES_OF_A_KIND: tuple[tuple[Callable[[Project, str], StageSpec], Callable[...,
     (identity_graph_spec, link_identifiers),
     (entity_map_spec, map_entities),
     (stitched_events_spec, stitch_events),
+    (resolved_sources_spec, resolve_sources),
     (profiles_spec, calculate_profiles),
+    (attribute_counts_spec, count_attributes),
 )
 
 
@@ -48,6 +53,7 @@ def run_stages(
         accept_merge: the run whose map the publication gate held back and which is let through; empty: none.
     """
     yield land_events(connection, project, run, days)
+    yield count_events(connection, project, run, full=full)
     for kind in project.entities:
         for _, work in STAGES_OF_A_KIND:
             asked = {"accept_merge": accept_merge} if work is map_entities else {}
@@ -61,5 +67,6 @@ def landing_due(connection: Connection, project: Project, run: Run) -> Plan:
 
 def stages_due(connection: Connection, project: Project) -> list[str]:
     """The assets after `customer_events` whose stages have something to do."""
-    specs = [spec(project, kind) for kind in project.entities for spec, _ in STAGES_OF_A_KIND]
+    specs = [event_counts_spec(project)]
+    specs += [spec(project, kind) for kind in project.entities for spec, _ in STAGES_OF_A_KIND]
     return [spec.asset for spec in specs if what_is_due(connection, spec)[0] is not Due.NOTHING]

@@ -61,8 +61,7 @@ def find_profile(connection: Connection, project: Project, identifier: str) -> P
     Raises:
         UsageError: it names no known kind or type, or nobody is known by it.
     """
-    name = read_name(project, identifier)
-    kind, entity_id = name.kind, _owner(connection, project, name)
+    kind, entity_id = find_owner_of(connection, project, identifier)
     schemas = schemas_of(project, kind)
     values = {"entity_id": entity_id}
     return Profile(
@@ -74,6 +73,16 @@ def find_profile(connection: Connection, project: Project, identifier: str) -> P
         [LastEvent(*row) for row in connection.fetch(SQL["last_events"].bind(schemas), **values)],
         journey_of(connection, project, kind, entity_id),
     )
+
+
+def find_owner_of(connection: Connection, project: Project, identifier: str) -> tuple[str, UUID]:
+    """The kind and the id of the entity that an identifier belongs to.
+
+    Raises:
+        UsageError: it names no known kind or type, or nobody is known by it.
+    """
+    name = read_name(project, identifier)
+    return name.kind, _owner(connection, project, name)
 
 
 def _owner(connection: Connection, project: Project, name: Name) -> UUID:

@@ -10,8 +10,5 @@ from cdp.runs as r
 -- name: end_run
 update cdp.runs as r set status = :status, seconds = :seconds, as_of = :as_of where r.run = :run
 
--- name: last_arrival
-select max(e.arrived_on) from cdp.customer_events as e
-
 -- name: last_status
 select r.status from cdp.runs as r order by r.seq_no desc limit 1

@@ -6,10 +6,11 @@ Everything that works on a warehouse does so in a session, whoever starts it: Da
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, datetime
 
 from cdp_pipeline.config.model import Project
 from cdp_pipeline.errors import ProjectErrors, PublicationHeld, WarehouseError
+from cdp_pipeline.events.clock import as_of_now
 from cdp_pipeline.identity.identity_maps import missing_columns
 from cdp_pipeline.operations.finish_erasure import finish_erasures
 from cdp_pipeline.sql.statements import Statements
@@ -40,11 +41,7 @@ class Session:
     @property
     def run(self) -> Run:
         """The run, with what now() means in it at this moment: the clock, or the end of the last landed day."""
-        as_of = self._started_at
-        if self.project.as_of == "arrival":
-            last = self.connection.fetch(SQL["last_arrival"].bind(self._schemas))[0][0]
-            if last is not None:
-                as_of = datetime.combine(last + timedelta(days=1), time(), UTC)
+        as_of = as_of_now(self.connection, self.project, self._started_at)
         return Run(self.run_id, as_of, self._started_at, self._rehearsal)
 
     @property

@@ -1,11 +1,12 @@
 """Published rows held against those of a rebuild: which differ, row by row and both ways.
 
 The rows are kept in temporary tables before the stages work again, and compared afterwards. What a run writes about
-itself is left out: when it did what, and the numbers of its transactions. A sum of doubles may depend on the order of
+itself is left out: when it did what, and the numbers of its transactions; so are attributes that are worked out once a
+day, which say what they said at a moment of it. A sum of doubles may depend on the order of
 its rows, so doubles are the same where they agree in 11 digits.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
@@ -115,11 +116,14 @@ class TableVerdict:
 class Comparison:
     """The rows of one kind of entity, kept when it is made: all of them, or those of a part."""
 
-    def __init__(self, connection: Connection, schemas: Schemas, *, in_part: bool = False) -> None:
-        """Keeps the published rows. A part is what the temporary tables `slice_…` hold."""
+    def __init__(
+        self, connection: Connection, schemas: Schemas, *, in_part: bool = False, passing: Set[str] = frozenset()
+    ) -> None:
+        """Keeps the published rows. A part is what the temporary tables `slice_…` hold; columns may be passed over."""
         self._connection = connection
         self._schemas = schemas
         self._in_part = in_part
+        self._passing = OF_A_RUN | passing
         self._kept = {compared.table.name: self._columns(compared) for compared in COMPARED}
         for compared in COMPARED:
             query = self._rows(compared, self._names(compared))
@@ -133,7 +137,7 @@ class Comparison:
 
     def _columns(self, compared: Compared) -> dict[str, str]:
         there = self._connection.columns_of(self._schemas[tables.KIND], compared.table.name) or []
-        return {name: kind for name, kind in there if name not in OF_A_RUN}
+        return {name: kind for name, kind in there if name not in self._passing}
 
     def _names(self, compared: Compared) -> list[str]:
         return list(self._kept[compared.table.name])

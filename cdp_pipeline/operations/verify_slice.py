@@ -10,6 +10,7 @@ identifiers that it is known by; one whose row was lost, with the events that ha
 from dataclasses import dataclass, replace
 from uuid import UUID
 
+from cdp_pipeline.attributes.clock_use import worked_out_daily
 from cdp_pipeline.config.model import Project
 from cdp_pipeline.errors import InvariantError
 from cdp_pipeline.operations.pipeline import STAGES_OF_A_KIND
@@ -119,7 +120,8 @@ class _Slice:
         tables: list[TableVerdict] = []
         broken = ""
         if identifiers or events or entities:
-            comparison = Comparison(self._connection, self._schemas, in_part=True)
+            passing = worked_out_daily(self._project.entities[self._kind])
+            comparison = Comparison(self._connection, self._schemas, in_part=True, passing=passing)
             self._disturb()
             try:
                 for _, work in STAGES_OF_A_KIND:

@@ -13,7 +13,8 @@ from datetime import UTC, datetime
 import pyarrow as pa
 from sqlglot import exp
 
-from cdp_pipeline.config.model import Attribute, Entity, Project
+from cdp_pipeline.config.attribute import Attribute
+from cdp_pipeline.config.model import Entity, Project
 from cdp_pipeline.sql.statements import Statement, Statements, from_tree
 from cdp_pipeline.warehouse.base import Connection, Schemas
 from cdp_pipeline.warehouse.stage import Run

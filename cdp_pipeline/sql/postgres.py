@@ -31,8 +31,8 @@ class Rendered:
     functions: tuple[tuple[str, str], ...]
 
 
-def render(tree: exp.Expr) -> Rendered:
-    """Renders a tree that holds our forms; the tree is used up."""
+def render(tree: exp.Expr, *, pretty: bool = False) -> Rendered:
+    """Renders a tree that holds our forms; the tree is used up. `pretty` is for people: one clause a line."""
     tree = apply_forms(tree, "postgres")
     tree = rewrite_up(tree, _meaning)
     called = {call.name.lower().removeprefix("pg_temp.") for call in tree.find_all(exp.Anonymous)}
@@ -40,12 +40,12 @@ def render(tree: exp.Expr) -> Rendered:
     functions = {name: body for name, body in SESSION_FUNCTIONS.items() if name in called}
     tree = rewrite_up(tree, lambda node: _tried(node, functions) if _is_try(node) else node)
     _fence(tree)
-    return Rendered(_text(tree), tuple(functions.items()))
+    return Rendered(_text(tree, pretty), tuple(functions.items()))
 
 
-def _text(tree: exp.Expr) -> str:
+def _text(tree: exp.Expr, pretty: bool) -> str:
     marked = rewrite_up(tree, lambda node: _mark(node) if isinstance(node, exp.Placeholder) else node)
-    pieces = marked.sql("postgres", comments=False).replace("%", "%%").split(_MARK)
+    pieces = marked.sql("postgres", comments=False, pretty=pretty).replace("%", "%%").split(_MARK)
     return "".join(f"%({piece})s" if number % 2 else piece for number, piece in enumerate(pieces))
 
 
@@ -75,7 +75,8 @@ def _meaning(node: exp.Expr) -> exp.Expr:
 def _without_match(node: exp.In) -> exp.Expr:
     """`x NOT IN (query)` as an anti-join: the former is a scan of the query's rows for each x, once they are many.
 
-    They mean the same where neither x nor the query's column is NULL, as in our own statements; users write no queries.
+    They mean the same where neither x nor the query's column is NULL, as in our own statements; a user's `x IN (query)`
+    stands in brackets below its NOT, see `meaning`.
     """
     query = node.args["query"].unnest()
     column = exp.column(query.expressions[0].alias_or_name, table="cdp_in")

@@ -105,12 +105,16 @@ def _whole(arguments: Sequence[exp.Expr]) -> exp.Expr:
     return template(f"CAST({_WHOLE_TEXT} AS {to})", "postgres")(arguments)
 
 
-def _by_two_keys(*, descending: bool) -> Form:
-    order = "DESC" if descending else "ASC"
-    return template(
-        f"(array_agg(:a ORDER BY :b {order}, :c {order}) FILTER (WHERE NOT :a IS NULL))[1]",
-        "postgres",
-    )
+def _by_keys(*, descending: bool) -> Form:
+    def fill(arguments: Sequence[exp.Expr]) -> exp.Expr:
+        value = arguments[0].copy()
+        keys = [exp.Ordered(this=key.copy(), desc=descending, nulls_first=descending) for key in arguments[1:]]
+        ordered = exp.Anonymous(this="array_agg", expressions=[exp.Order(this=value, expressions=keys)])
+        given = exp.Where(this=exp.Not(this=value.copy().is_(exp.null())))
+        chosen = exp.paren(exp.Filter(this=ordered, expression=given), copy=False)
+        return exp.Bracket(this=chosen, expressions=[exp.Literal.number(1)], offset=1)
+
+    return fill
 
 
 # The sum in whole billionths, twice, plus or minus the count: integer division then rounds half away from zero.
@@ -148,13 +152,22 @@ FORMS: dict[str, Form] = {
     "cdp_number_text": template("CAST(:a AS TEXT)", "postgres"),
     "cdp_digits": template("regexp_replace(:a, '[^0-9]', '', 'g')", "postgres"),
     "cdp_whole": _whole,
+    "cdp_exact": lambda arguments: exp.cast(arguments[0].copy(), arguments[1].args["to"].copy()),
     "cdp_divide": template("CAST(:a AS DOUBLE PRECISION) / CAST(:b AS DOUBLE PRECISION)", "postgres"),
     "cdp_like": template("(:a LIKE :b ESCAPE '\\')", "postgres"),
     "cdp_ilike": template("(pg_temp.cdp_lower(:a) LIKE pg_temp.cdp_lower(:b) ESCAPE '\\')", "postgres"),
     "cdp_matches": template("(:a ~ :b)", "postgres"),
-    "cdp_first": _by_two_keys(descending=False),
-    "cdp_last": _by_two_keys(descending=True),
+    "cdp_first": _by_keys(descending=False),
+    "cdp_last": _by_keys(descending=True),
+    "cdp_weight": template(
+        "CASE WHEN :a IS NULL THEN 1 WHEN :a BETWEEN 0 AND 1e29 THEN :a "
+        "ELSE CAST('a weight is negative: ' || :a AS NUMERIC) END",
+        "postgres",
+    ),
     "cdp_ordered": template("array_agg(:a ORDER BY :b, :a)", "postgres"),
+    "cdp_gathered": template("to_jsonb(array_agg(:a ORDER BY :b) FILTER (WHERE NOT :a IS NULL))", "postgres"),
+    # NULL: a cast of any text would be tried when the statement is planned.
+    "cdp_some_text": template("CAST(NULL AS TEXT)", "postgres"),
     "cdp_any": template("(array_agg(:a ORDER BY :a) FILTER (WHERE NOT :a IS NULL))[1]", "postgres"),
     "cdp_average": template(_AVERAGE, "postgres"),
     "cdp_sum": template("CAST(sum(:a) AS NUMERIC(38, 9))", "postgres"),

@@ -12,7 +12,6 @@ from cdp_pipeline.tables.definition import (
     Table,
 )
 from cdp_pipeline.tables.of_a_kind import (
-    ATTRIBUTES,
     AUDITS,
     DECISIONS,
     DIRTY_ENTITIES,
@@ -34,7 +33,6 @@ from cdp_pipeline.tables.of_a_kind import (
     MAP_ROWS,
     MAP_SIGHTINGS,
     OF_A_KIND,
-    PROFILES,
     QUARANTINED_IDENTIFIERS,
     REANCHORED_IDENTIFIERS,
     REFUSED_LINKS,
@@ -45,10 +43,20 @@ from cdp_pipeline.tables.of_a_kind import (
     STITCHED_EVENTS,
     TOUCHED_IDENTIFIERS,
 )
+from cdp_pipeline.tables.of_profiles import (
+    ATTRIBUTE_COUNTS,
+    ATTRIBUTE_STATES,
+    ATTRIBUTE_VALUE_COUNTS,
+    ATTRIBUTES,
+    CONTEXT_VALUES,
+    PROFILE_CHANGES,
+    PROFILES,
+)
 from cdp_pipeline.tables.shared import (
     CUSTOMER_EVENTS,
     ERASURE_SECRETS,
     ERASURES,
+    EVENT_COUNTS,
     LANDED_FILES,
     LANDED_ROWS,
     METRICS,
@@ -64,8 +72,12 @@ from cdp_pipeline.tables.shared import (
 
 __all__ = [
     "ATTRIBUTES",
+    "ATTRIBUTE_COUNTS",
+    "ATTRIBUTE_STATES",
+    "ATTRIBUTE_VALUE_COUNTS",
     "AUDITS",
     "CDP",
+    "CONTEXT_VALUES",
     "CUSTOMER_EVENTS",
     "DECISIONS",
     "DIRTY_ENTITIES",
@@ -78,6 +90,7 @@ __all__ = [
     "ERASURES",
     "ERASURE_SECRETS",
     "EVENTS",
+    "EVENT_COUNTS",
     "EVENT_IDENTIFIERS",
     "IDENTIFIERS",
     "IDENTIFIER_DEGREES",
@@ -94,6 +107,7 @@ __all__ = [
     "METRICS",
     "OF_A_KIND",
     "PROFILES",
+    "PROFILE_CHANGES",
     "QUARANTINED_IDENTIFIERS",
     "REANCHORED_IDENTIFIERS",
     "REFUSED_LINKS",

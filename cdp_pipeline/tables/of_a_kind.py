@@ -1,6 +1,13 @@
 """The tables and views that each kind of entity has, in flow order."""
 
 from cdp_pipeline.tables.definition import KIND, Table
+from cdp_pipeline.tables.of_profiles import (
+    ATTRIBUTE_COUNTS,
+    ATTRIBUTE_STATES,
+    ATTRIBUTE_VALUE_COUNTS,
+    CONTEXT_VALUES,
+    PROFILE_CHANGES,
+)
 
 EVENT_IDENTIFIERS = Table(
     KIND,
@@ -314,21 +321,6 @@ EVENTS = Table(KIND, "events", "an event, whole, with its entity").having("""
         person_id uuid: the entity, else the event itself
         person_key text: the value of the entity's key, else of the event's anchor, else the event's id
 """)
-ATTRIBUTES = Table(KIND, "attributes", "an attribute of an entity, long").having("""
-        entity_id uuid: the entity
-        attribute_id text: the attribute
-        value jsonb: its value
-        calculated timestamptz: when it was calculated
-""")
-PROFILES = Table(
-    KIND, "profiles", "an entity, one typed column per shown attribute", indexes=("entity_id", "calculated", "modified")
-).having("""
-        entity_id uuid: the entity
-        person_key text: the value of the entity's key identifier
-        calculated timestamptz: when it was last calculated; set it to NULL to have it done again
-        valid_at timestamptz: what now() meant
-        modified timestamptz: when a value last changed; set it to NULL to have the profile built anew
-""")
 
 OF_A_KIND = (
     EVENT_IDENTIFIERS,
@@ -357,5 +349,10 @@ OF_A_KIND = (
     STITCHED_EVENTS,
     REPLAYS,
     DIRTY_ENTITIES,
+    CONTEXT_VALUES,
+    ATTRIBUTE_STATES,
+    PROFILE_CHANGES,
+    ATTRIBUTE_COUNTS,
+    ATTRIBUTE_VALUE_COUNTS,
     ERASING_IDENTIFIERS,
 )

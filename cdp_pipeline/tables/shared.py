@@ -44,6 +44,16 @@ REJECTED_EVENTS = Table(
         +mirrored_at timestamptz: of a row of a mirror, when it arrived
         +is_deleted boolean: whether it says that its event is deleted; NULL counts as false
 """)
+EVENT_COUNTS = Table(
+    CDP, "event_counts", "how many events of one sort arrived on a day", indexes=("arrived_on",)
+).having("""
+        arrived_on date: the day of arrival
+        source_id text: what the source calls itself
+        type text: the kind of event
+        version text: the version of the event's schema
+        events bigint: how many
+        modified timestamptz: when they were counted; set it to NULL to have the day counted again
+""")
 RUNS = Table(CDP, "runs", "a run").having("""
         run text: the run's id in Dagster
         seq_no bigint: an increasing number
@@ -137,6 +147,7 @@ SCHEMAS = Table(CDP, "schemas", "a schema that this project made", public=False)
 SHARED = (
     CUSTOMER_EVENTS,
     REJECTED_EVENTS,
+    EVENT_COUNTS,
     RUNS,
     METRICS,
     LANDED_FILES,

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 _SKIPPED = {
     "running": "Another process holds the warehouse and does it in its turn.",
     "nothing_changed": "The map has not changed since the last replay.",
+    "no_context": "The project has no context values.",
 }
 
 
@@ -24,12 +25,15 @@ def show_report(report: "Report", as_json: bool) -> None:
         return
     verb = "What it would do" if report.dry_run else "Done"
     table = _table(f"{verb}: {report.what}, {report.seconds:.1f} seconds")
-    names = ("kind", "identifiers moved", "events moved", "entities touched", "profiles calculated", "profiles changed")
-    for name in names:
+    is_context = report.what == "refresh-context"
+    moved = ("identifiers moved", "events moved", "entities touched")
+    first = ("context values", "of them changed") if is_context else moved
+    for name in ("kind", *first, "profiles calculated", "profiles changed"):
         table.add_column(name, justify="left" if name == "kind" else "right")
     for each in report.kinds:
-        counts = (each.identities, each.events, each.entities, each.profiles, each.profiles_changed)
-        table.add_row(each.kind, *(f"{count:,}" for count in counts))
+        identities = (each.identities, each.events, each.entities)
+        counts = (each.context_values, each.context_changed) if is_context else identities
+        table.add_row(each.kind, *(f"{count:,}" for count in (*counts, each.profiles, each.profiles_changed)))
     out.print(table)
     if report.dry_run:
         out.print("Nothing was changed.")

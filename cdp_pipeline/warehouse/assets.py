@@ -24,6 +24,7 @@ OWNERS = ["team:data"]
 ONE_RUN = dg.BackfillPolicy.single_run()
 RETRY = dg.RetryPolicy(max_retries=2, delay=1, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)
 WAREHOUSE = "warehouse"
+SHOWN = 10_000  # characters of SQL beside an asset
 
 
 class OpenWarehouse(Protocol):
@@ -86,8 +87,10 @@ def table_spec(
 
 
 def sql_metadata(*files: Statements) -> dict[str, Any]:
-    """The statements of a stage, to be read beside its asset."""
+    """The statements of a stage as they are written, to be read beside its asset; of many the first."""
     text = "\n".join(sql.text() for sql in files)
+    if len(text) > SHOWN:
+        text = text[: text.rindex("\n", 0, SHOWN)] + "\n-- … `cdp compile` writes all of them, for the engine"
     return {"SQL": dg.MetadataValue.md(f"```sql\n{text}\n```")}
 
 

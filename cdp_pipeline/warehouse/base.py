@@ -6,7 +6,7 @@ shared. Every session's time zone is UTC.
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import date
 from enum import Enum
 from functools import lru_cache
@@ -140,6 +140,14 @@ class Connection(ABC):
                 self.roll_back()
 
     @abstractmethod
+    def bounded(self, seconds: float) -> AbstractContextManager[None]:
+        """Within the block each statement is stopped that takes longer than so many seconds.
+
+        Raises:
+            StatementStopped: one did; a transaction in which it ran can only be rolled back.
+        """
+
+    @abstractmethod
     def close(self) -> None:
         """Gives the connection back."""
 
@@ -177,6 +185,9 @@ class Connection(ABC):
         """Drops temporary tables, those of them that are there."""
         for name in names:
             self.run_text(f"DROP TABLE IF EXISTS {TEMPORARY_SCHEMAS[self.dialect]}.{name}", {}, f"drop {name}")
+
+    def find_rows_by(self, table: str, column: str) -> None:  # noqa: B027
+        """Prepares a temporary table for being asked again and again for the rows of one value of a column."""
 
     def create(self, table: Table, schema: str) -> None:
         """Makes the table, with what helps to find its rows, if it is not there; adds the columns that it lacks."""

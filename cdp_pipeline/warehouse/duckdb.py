@@ -9,8 +9,12 @@ group (122,880 rows). So such a result is kept in a temporary table of its own, 
 statements add to the same table too. A test shows the fault, so that we notice when it is mended.
 """
 
+import itertools
 import os
-from collections.abc import Iterable, Mapping
+import re
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 from typing import Any, ClassVar
@@ -19,7 +23,9 @@ import pyarrow as pa
 from typing_extensions import override
 
 import duckdb
-from cdp_pipeline.errors import WarehouseBusy, WarehouseError
+from cdp_pipeline.errors import StatementStopped, WarehouseBusy, WarehouseError
+from cdp_pipeline.sql.json_values import canonical, contains
+from cdp_pipeline.sql.statements import Statement
 from cdp_pipeline.tables import Table
 from cdp_pipeline.warehouse.base import Connection, Row
 
@@ -31,6 +37,8 @@ _SETTINGS = (
 )
 
 
+# Made when a statement first calls them, for DuckDB then imports pandas, which takes long.
+_FUNCTIONS: dict[str, Callable[..., Any]] = {"cdp_json_canonical": canonical, "cdp_json_within": contains}
 CATALOG = "cdp_warehouse"
 MEMORY_LIMIT = "4GB"  # more than that goes to temporary files beside the warehouse
 
@@ -66,9 +74,33 @@ class DuckDBConnection(Connection):
         self._connection.execute(f"SET temp_directory = {_quoted(path.with_name(path.name + '.tmp'))}")
         for setting in _SETTINGS:
             self._connection.execute(setting)
+        self._functions: dict[str, str] = {}
+        self._made_since_begin: set[str] = set()
+        self._numbers = itertools.count(1)
+        self._seconds: float | None = None
         # One core is left to Python, which reads the files: on two cores a second thread made all of it slower.
         self._connection.execute(f"SET threads = {max(1, (os.cpu_count() or 2) - 1)}")
         self._connection.execute(f"SET memory_limit = '{memory_limit}'")
+
+    @override
+    def prepare(self, statement: Statement) -> str:
+        text = super().prepare(statement)
+        for name in _FUNCTIONS:
+            if f"{name}(" in text.lower():
+                text = re.sub(rf"{name}\(", f"{self._made(name)}(", text, flags=re.IGNORECASE)
+        return text
+
+    def _made(self, name: str) -> str:
+        """What a function of ours is called in this session; it is made there when it is first asked for.
+
+        One that was made within a transaction is gone when that is rolled back, and DuckDB's client then refuses to
+        make another one of the same name.
+        """
+        if name not in self._functions:
+            self._functions[name] = f"{name}_{next(self._numbers)}"
+            self._connection.create_function(self._functions[name], _FUNCTIONS[name])
+            self._made_since_begin.add(name)
+        return self._functions[name]
 
     @override
     def run_text(self, text: str, values: Mapping[str, Any], name: str) -> int:
@@ -88,9 +120,35 @@ class DuckDBConnection(Connection):
 
     def _execute(self, text: str, values: Mapping[str, Any], name: str) -> duckdb.DuckDBPyConnection:
         try:
-            return self._connection.execute(text, values or None)
+            with self._timer():
+                return self._connection.execute(text, values or None)
+        except duckdb.InterruptException as error:
+            if self._seconds is None:
+                raise
+            raise StatementStopped(name, self._seconds, statement=text) from error
         except duckdb.Error as error:
             raise WarehouseError(f"{name}: {error}", statement=text) from error
+
+    @contextmanager
+    def _timer(self) -> Iterator[None]:
+        if self._seconds is None:
+            yield
+            return
+        timer = threading.Timer(self._seconds, self._connection.interrupt)
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+
+    @override
+    @contextmanager
+    def bounded(self, seconds: float) -> Iterator[None]:
+        outer, self._seconds = self._seconds, seconds
+        try:
+            yield
+        finally:
+            self._seconds = outer
 
     @override
     def load(self, name: str, rows: pa.Table) -> None:
@@ -138,6 +196,7 @@ class DuckDBConnection(Connection):
 
     @override
     def begin(self) -> None:
+        self._made_since_begin.clear()
         self._connection.execute("BEGIN TRANSACTION")
 
     @override
@@ -150,6 +209,8 @@ class DuckDBConnection(Connection):
     @override
     def roll_back(self) -> None:
         self._connection.execute("ROLLBACK")
+        for name in self._made_since_begin:
+            self._functions.pop(name, None)
 
     @override
     def close(self) -> None:

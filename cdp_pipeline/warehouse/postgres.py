@@ -6,18 +6,19 @@ again; what was open was rolled back by the server.
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from datetime import date, timedelta
 from functools import cached_property, lru_cache
 from typing import Any, ClassVar
 
 import psycopg
 import pyarrow as pa
+from psycopg.pq import TransactionStatus
 from typing_extensions import override
 
 from cdp_pipeline import tables
-from cdp_pipeline.errors import WarehouseInterrupted
+from cdp_pipeline.errors import StatementStopped, WarehouseInterrupted
 from cdp_pipeline.sql.postgres import TRY, Rendered, render
 from cdp_pipeline.sql.postgres_forms import CASE_COLLATIONS
 from cdp_pipeline.sql.statements import KEPT_TEXTS, Statement
@@ -83,6 +84,7 @@ class PostgresConnection(Connection):
         self._types: dict[int, str] = {}
         self._daily: list[tuple[str, str]] = []
         self._within = False
+        self._seconds: float | None = None
         self._reached = False
         try:
             self._connect()
@@ -149,6 +151,10 @@ class PostgresConnection(Connection):
         return super().fetch(statement, **values)
 
     @override
+    def find_rows_by(self, table: str, column: str) -> None:
+        self._execute(f"CREATE INDEX ON pg_temp.{table} ({column})", {}, f"index {table}")
+
+    @override
     def prepare(self, statement: Statement) -> str:
         rendered = self._rendered_of(statement)
         if statement.trees or not statement.cached:
@@ -201,8 +207,30 @@ class PostgresConnection(Connection):
         try:
             self._upkeep.before(text)
             return self.driver.execute(text.encode(), dict(values))
+        except psycopg.errors.QueryCanceled as error:
+            if self._seconds is None:
+                raise translated(error, name, text) from error
+            raise StatementStopped(name, self._seconds, statement=text) from error
         except psycopg.Error as error:
             raise translated(error, name, text) from error
+
+    @override
+    @contextmanager
+    def bounded(self, seconds: float) -> Iterator[None]:
+        ((before,),) = self.fetch_text("SELECT current_setting('statement_timeout')", {}, "bounded")
+        self._limit_statements(f"{int(seconds * 1000)}ms")
+        outer, self._seconds = self._seconds, seconds
+        try:
+            yield
+        finally:
+            self._seconds = outer
+            # In a transaction that failed nothing can be set, and its end takes the setting back by itself.
+            if self.driver.info.transaction_status is not TransactionStatus.INERROR:
+                self._limit_statements(before)
+
+    def _limit_statements(self, time: str) -> None:
+        values = {"time": time, "local": self._within}
+        self.fetch_text("SELECT set_config('statement_timeout', %(time)s, %(local)s)", values, "bounded")
 
     @override
     def load(self, name: str, rows: pa.Table) -> None:

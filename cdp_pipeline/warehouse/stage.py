@@ -58,6 +58,8 @@ class StageSpec:
         definition: a hash of what it works by; another one makes all of it due.
         marks: a query that counts rows which somebody marked by hand to be done again; if a table that it reads is not
             there, all is due.
+        in_parts: whether the stage itself finds out what another definition makes due of it, which is seldom all.
+        has_aged: tells whether something of it is due because time has passed.
         look: of a stage that follows tables of the user's, which no stage writes: tells whether there is anything new
             in them. Then that alone says whether the stage is due; the stage itself finds out what has changed.
     """
@@ -70,6 +72,8 @@ class StageSpec:
     marks: Statement | None = None
     invariants: tuple[str, ...] = ()
     look: Callable[[Connection], bool] | None = None
+    in_parts: bool = False
+    has_aged: Callable[[Connection], bool] | None = None
 
 
 @dataclass
@@ -192,9 +196,10 @@ def what_is_due(connection: Connection, spec: StageSpec) -> tuple[Due, int]:
         return Due.ALL, 0
     cursor, _, _, definition = states[spec.asset]
     inputs = [states[asset] for asset in spec.inputs if asset in states]
-    if definition != spec.definition or any(rebuilt_in > cursor for _, _, rebuilt_in, _ in inputs):
+    is_another = definition != spec.definition
+    if (is_another and not spec.in_parts) or any(rebuilt_in > cursor for _, _, rebuilt_in, _ in inputs):
         return Due.ALL, 0
-    if any(changed_in > cursor for _, changed_in, _, _ in inputs):
+    if is_another or any(changed_in > cursor for _, changed_in, _, _ in inputs):
         return Due.CHANGES, cursor
     if spec.marks is not None:
         marks = spec.marks.bind(spec.schemas)
@@ -202,6 +207,8 @@ def what_is_due(connection: Connection, spec: StageSpec) -> tuple[Due, int]:
             return Due.ALL, 0
         if connection.fetch(marks)[0][0]:
             return Due.CHANGES, cursor
+    if spec.has_aged is not None and spec.has_aged(connection):
+        return Due.CHANGES, cursor
     return Due.NOTHING, cursor
 
 

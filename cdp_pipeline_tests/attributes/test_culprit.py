@@ -5,7 +5,7 @@ from uuid import UUID
 
 import pytest
 
-from cdp_pipeline.config.model import Attribute
+from cdp_pipeline.config.attribute import Attribute
 from cdp_pipeline.errors import SqlError, WarehouseError
 from cdp_pipeline_tests.attributes.worlds import Event, World, attribute
 
@@ -96,3 +96,10 @@ def test_the_stage_works_again_once_the_attribute_is_mended(tmp_path: Path) -> N
 def test_an_attribute_that_was_not_validated_is_named_too(tmp_path: Path, value: str) -> None:
     with pytest.raises(SqlError, match=r"^customer attribute wrong: "):
         World(tmp_path, EVENTS).calculate([attribute("wrong", "last", value)])
+
+
+def test_a_derived_attribute_that_fails_is_named(tmp_path: Path) -> None:
+    wrong = attribute("ratio", "derived", "10 / (seen - 2)::double precision")
+    seen = attribute("seen", "expression", "count(*)")
+    with pytest.raises(WarehouseError, match=r"customer attribute ratio: .*on_error: null"):
+        World(tmp_path, [Event(1, 1), Event(2, 1)]).calculate([seen, wrong])

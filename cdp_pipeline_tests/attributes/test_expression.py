@@ -9,6 +9,7 @@ import pytest
 from cdp_pipeline.attributes.calculation import calculation_of
 from cdp_pipeline.attributes.plan import BASE, Plan, events_relation
 from cdp_pipeline_tests.attributes.worlds import Event, World, attribute
+from cdp_pipeline_tests.engines import Engine
 
 EVENTS = [
     Event(1, 1, {"n": 10, "t": "b"}, minute=2),
@@ -52,11 +53,16 @@ CASES: list[tuple[str, dict[str, Any], Any, Any]] = [
     ("string_agg(distinct payload->>'t', ', ')", {}, "a, b", None),
     ("string_agg(distinct payload->>'t', ', ' order by payload->>'t' desc)", {}, "b, a", None),
     ("min(payload->>'t') || '/' || max(payload->>'t')", {}, "a/b", None),
+    (f"percentile_cont(0.5) within group (order by {N})", {}, 6.25, 1.0),
+    (f"percentile_disc(0.5) within group (order by {N}) filter (where type = 'order')", {}, Decimal("2.5"), None),
+    ("mode() within group (order by payload->>'t')", {"events": ["order", "view"]}, "b", None),
+    ("jsonb_agg(payload->>'t' order by event_time, id)", {"events": ["order"]}, '["a","b"]', None),
+    (f"stddev_pop({N}::double precision) + count(*)", {"events": ["order"]}, 5.75, None),
 ]
 
 
 @pytest.fixture(scope="module")
-def calculated(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Any]:
+def calculated(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> dict[int, Any]:
     """What every case gives for everybody, from one run."""
     world = World(tmp_path_factory.mktemp("expressions"), EVENTS)
     attributes = [attribute(f"x{place}", "expression", case[0], **case[1]) for place, case in enumerate(CASES)]

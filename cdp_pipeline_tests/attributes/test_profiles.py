@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from cdp_pipeline.attributes import profiles as stage_of_profiles
+from cdp_pipeline.attributes import working_out
 from cdp_pipeline.attributes.plan import SQL
 from cdp_pipeline.attributes.profiles import profiles_spec
-from cdp_pipeline.config.model import Attribute
+from cdp_pipeline.config.attribute import Attribute
 from cdp_pipeline.errors import InvariantError
 from cdp_pipeline.progress import listening
 from cdp_pipeline.sql.statements import Statements, statement
@@ -210,15 +210,20 @@ def test_a_value_changed_by_hand_is_mended_when_its_profile_is_due(tmp_path: Pat
         ],
     ],
 )
-def test_other_columns_make_the_table_again(tmp_path: Path, others: Sequence[Attribute]) -> None:
+def test_the_columns_follow_the_project(tmp_path: Path, others: Sequence[Attribute]) -> None:
     world = World(tmp_path, EVENTS)
     world.calculate(ALL)
-    before = world.profiles("modified")
-    assert world.calculate(others).due is Due.ALL
+    before = world.profiles("events_seen", "modified")
+    assert world.calculate(others).due is Due.CHANGES
     names = [name for name, _ in world.connection.columns_of("person", "profiles") or []]
     assert names == ["entity_id", "person_key", *(each.id for each in others), "calculated", "valid_at", "modified"]
     assert {row[0] for row in world.fetch("select a.attribute_id from kind.attributes as a")} == set(names[2:-3])
-    assert all(modified > before[entity] for entity, modified in world.profiles("modified").items())
+    assert {entity: row[0] for entity, row in world.profiles("events_seen", "modified").items()} == {
+        entity: row[0] for entity, row in before.items()
+    }
+    incremental = values(world)
+    world.calculate(others, full=True)
+    assert values(world) == incremental
 
 
 def test_another_definition_with_the_same_columns_keeps_modified_of_equal_values(tmp_path: Path) -> None:
@@ -227,7 +232,7 @@ def test_another_definition_with_the_same_columns_keeps_modified_of_equal_values
     before = world.profiles("calculated", "modified")
     facts = world.calculate([attribute("last_text", "first", "payload->>'t'"), COUNT, FAVOURITE, LIST])
     after = world.profiles("calculated", "modified")
-    assert facts.due is Due.ALL
+    assert facts.due is Due.CHANGES
     assert world.profiles("last_text") == {1: "a", 2: "c"}
     assert after[2][0] > before[2][0]
     assert after[2][1] == before[2][1]
@@ -249,7 +254,7 @@ def test_columns_changed_by_hand_are_mended_with_the_next_change(tmp_path: Path)
     world.run("alter table kind.profiles drop column events_seen cascade")
     world.touch(1)
     world.upstream_changed()
-    assert world.calculate(ALL).due is Due.ALL
+    world.calculate(ALL)
     assert values(world) == before
 
 
@@ -298,7 +303,7 @@ def test_many_events_are_calculated_in_slices(tmp_path: Path, monkeypatch: pytes
     world = World(tmp_path, events)
     world.calculate(ALL)
     before = values(world)
-    monkeypatch.setattr(stage_of_profiles, "EVENTS_PER_SLICE", 7)
+    monkeypatch.setattr(working_out, "EVENTS_PER_SLICE", 7)
     steps: list[tuple[str, int, int]] = []
     with listening(lambda what, done, total: steps.append((what, done, total))):
         world.calculate(ALL, full=True)
@@ -355,5 +360,5 @@ def test_a_profile_without_events_is_not_published(
 
 
 def test_every_statement_is_used() -> None:
-    sources = "".join(path.read_text() for path in Path(stage_of_profiles.__file__).parent.glob("*.py"))
+    sources = "".join(path.read_text() for path in Path(working_out.__file__).parent.glob("*.py"))
     assert [name for name in SQL.names() if f'"{name}"' not in sources] == []

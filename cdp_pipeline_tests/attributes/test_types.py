@@ -7,7 +7,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from cdp_pipeline.config.model import Attribute
+from cdp_pipeline.config.attribute import Attribute
 from cdp_pipeline_tests.attributes.reference import FILTERS, expected
 from cdp_pipeline_tests.attributes.worlds import Event, World, attribute
 

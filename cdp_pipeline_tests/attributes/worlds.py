@@ -12,7 +12,8 @@ from uuid import UUID
 import pyarrow as pa
 
 from cdp_pipeline.attributes.profiles import calculate_profiles
-from cdp_pipeline.config.model import Attribute, Entity, IdentifierType, Project
+from cdp_pipeline.config.attribute import Attribute
+from cdp_pipeline.config.model import Entity, IdentifierType, Project
 from cdp_pipeline.sql.statements import statement
 from cdp_pipeline.warehouse.base import Row
 from cdp_pipeline.warehouse.stage import Facts, Run
@@ -79,13 +80,19 @@ def attribute(id: str, type: str, value: str, **others: Any) -> Attribute:  # no
     return Attribute(id=id, type=type, value=value, **others)  # type: ignore[arg-type]
 
 
-def project(attributes: Sequence[Attribute]) -> Project:
-    entity = Entity(
+def entity_with(attributes: Sequence[Attribute], **definitions: Any) -> Entity:
+    """A kind with these attributes, and with row helpers, meta-attributes and context values by their keys."""
+    return Entity(
         kind="customer",
         schema_name="person",
         identifiers=[IdentifierType(type="email")],
         attributes=list(attributes),
+        **definitions,
     )
+
+
+def project(attributes: Sequence[Attribute] | Entity) -> Project:
+    entity = attributes if isinstance(attributes, Entity) else entity_with(attributes)
     return Project(
         name="world",
         folder=Path("/nowhere"),
@@ -164,7 +171,9 @@ class World:
             rebuilt=number if rebuilt else 0,
         )
 
-    def calculate(self, attributes: Sequence[Attribute], *, full: bool = False, as_of: datetime = AS_OF) -> Facts:
+    def calculate(
+        self, attributes: Sequence[Attribute] | Entity, *, full: bool = False, as_of: datetime = AS_OF
+    ) -> Facts:
         """Calculates the profiles that are due."""
         run = Run("run", as_of, datetime.now(UTC))
         return calculate_profiles(self.connection, project(attributes), "customer", run, full=full)

@@ -10,6 +10,7 @@ import pytest
 from cdp_pipeline import tables
 from cdp_pipeline.config.model import Project
 from cdp_pipeline.definitions import build_definitions
+from cdp_pipeline.identity.resolved_sources import resolved_view
 from cdp_pipeline_tests.automation.tiny import TINY, quick_folder, write_tiny
 
 ACCOUNT = """\
@@ -27,6 +28,7 @@ DAILY = {"customer_events", "event_identifiers", "identity_graph"}
 LINEAGE = {
     "cdp/customer_events": "cdp/erasures landing/web",
     "cdp/rejected_events": "cdp/erasures landing/web",
+    "cdp/event_counts": "cdp/customer_events",
     "customer/event_identifiers": "cdp/customer_events",
     "customer/identity_graph": "customer/decisions customer/event_identifiers",
     "customer/identifiers": "customer/decisions customer/event_identifiers",
@@ -41,22 +43,27 @@ LINEAGE = {
     "customer/event_identifiers",
     "customer/replays": "cdp/customer_events customer/entity_changes customer/entity_map customer/event_identifiers",
     "customer/events": "cdp/customer_events customer/entity_changes customer/entity_map customer/event_identifiers",
+    "customer/resolved_web": "cdp/customer_events customer/entity_changes customer/entity_map "
+    "customer/event_identifiers",
     "customer/attributes/n_events": "customer/stitched_events",
     "customer/attributes/revenue": "customer/stitched_events",
     "customer/profiles": "customer/attributes/n_events customer/attributes/revenue",
     "customer/attributes": "customer/profiles",
+    "customer/context_values": "customer/stitched_events",
+    "customer/attribute_counts": "customer/profiles",
+    "customer/attribute_value_counts": "customer/profiles",
     "cdp/metrics": "customer/profiles",
     "cdp/runs": "customer/profiles",
 }
 OUTSIDE = {"landing/web", "cdp/erasures", "customer/decisions"}  # others write these: no step makes them
 GROUPS = {
-    "events": "cdp/customer_events cdp/erasures cdp/rejected_events",
+    "events": "cdp/customer_events cdp/erasures cdp/event_counts cdp/rejected_events",
     "customer_identity": "customer/decisions customer/entities customer/entity_changes customer/entity_map "
     "customer/entity_map_history customer/entity_redirects customer/event_identifiers customer/events "
     "customer/identifiers customer/identity_graph customer/quarantined_identifiers customer/refused_links "
-    "customer/replays customer/stitched_events",
-    "customer_attributes": "customer/attributes customer/attributes/n_events customer/attributes/revenue "
-    "customer/profiles",
+    "customer/replays customer/resolved_web customer/stitched_events",
+    "customer_attributes": "customer/attribute_counts customer/attribute_value_counts customer/attributes "
+    "customer/attributes/n_events customer/attributes/revenue customer/context_values customer/profiles",
     "quality": "cdp/metrics cdp/runs",
     "landing": "landing/web",
 }
@@ -219,7 +226,7 @@ def test_jobs_and_their_run_config(definitions: dg.Definitions) -> None:
 
 def test_columns_of_every_table_are_told(specs: dict[str, dg.AssetSpec]) -> None:
     known = {f"cdp/{table.name}": table for table in tables.SHARED}
-    views = (tables.ENTITY_REDIRECTS, tables.EVENTS, tables.PROFILES, tables.ATTRIBUTES)
+    views = (tables.ENTITY_REDIRECTS, tables.EVENTS, tables.PROFILES, tables.ATTRIBUTES, resolved_view("web"))
     known |= {f"customer/{table.name}": table for table in (*tables.OF_A_KIND, *views)}
     for name in {*LINEAGE, "customer/decisions"} - {"customer/attributes/n_events", "customer/attributes/revenue"}:
         schema = specs[name].metadata["dagster/column_schema"]
@@ -234,7 +241,7 @@ def test_columns_of_every_table_are_told(specs: dict[str, dg.AssetSpec]) -> None
 def test_every_public_table_is_an_asset(specs: dict[str, dg.AssetSpec]) -> None:
     public = {f"cdp/{table.name}" for table in tables.SHARED if table.public}
     public |= {f"customer/{table.name}" for table in tables.OF_A_KIND if table.public}
-    public |= {f"customer/{name}" for name in ("entity_redirects", "events", "profiles", "attributes")}
+    public |= {f"customer/{name}" for name in ("entity_redirects", "events", "profiles", "attributes", "resolved_web")}
     assert public == {name for name in specs if not name.startswith(("landing/", "customer/attributes/"))}
 
 

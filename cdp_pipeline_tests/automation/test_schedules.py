@@ -55,6 +55,18 @@ def test_all_is_there_and_on_unless_the_project_says_otherwise(place: Path) -> N
     assert list(off.schedule_defs) == []
 
 
+def test_context_values_are_renewed_each_night_where_there_are_any(place: Path) -> None:
+    context = "    context: [{key: usual, query: 'select avg(p.n_events) from profiles as p'}]\n"
+    _, loaded = load(place, TINY + context)
+    told = {schedule.name: (schedule.cron_schedule, schedule.job_name) for schedule in loaded.schedule_defs}
+    assert told == {
+        "scheduled_run": ("0 3 * * *", "run_all"),
+        "scheduled_context": ("0 2 * * *", "refresh_context"),
+    }
+    _, off = load(place, f"automation: {{context: off}}\n{TINY}{context}")
+    assert [schedule.name for schedule in off.schedule_defs] == ["scheduled_run"]
+
+
 def test_the_interval_of_the_replay_is_the_projects(place: Path) -> None:
     _, loaded = load(place, f"automation: {{replay: {{every: 15m}}}}\n{TINY}")
     assert loaded.get_sensor_def("replay_changes").minimum_interval_seconds == 900

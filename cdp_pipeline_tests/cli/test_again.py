@@ -40,6 +40,12 @@ def test_what_was_done_again_leaves_all_as_it_was(ran: Project, cdp: Command) ->
     assert "belongs to nobody" in cdp("restitch", "email:nobody-at-all").err
 
 
+def test_a_project_without_context_values_has_none_to_renew(ran: Project, cdp: Command) -> None:
+    assert document(cdp("refresh-context", "--json"))["skipped"] == "no_context"
+    refused = cdp("refresh-context", "deciles")
+    assert (refused.code, "`deciles` names no context value" in refused.err) == (2, True)
+
+
 def test_status_tells_what_is_due(ran: Project, cdp: Command) -> None:
     told = lines(cdp("status").out)
     assert told[0] == "Warehouse held by nobody"

@@ -46,7 +46,7 @@ def test_an_edit_is_told_and_not_done(cdp: Command, ran: Project) -> None:
     assert "Columns that come: last" in told
     assert any(line.startswith("n_events 2 ") and "→" in line for line in told), told
     assert told[-1] == "Nothing was changed. `cdp run` does it."
-    assert [line for line in lines(answer.err) if "steps" in line][-1] == "customer/profiles: 6 of 6 steps"
+    assert [line for line in lines(answer.err) if "steps" in line][-1] == "customer/profiles: 8 of 8 steps"
     assert every_row(ran) == before
 
 

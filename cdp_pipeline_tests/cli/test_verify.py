@@ -15,7 +15,7 @@ def test_the_same(cdp: Command, ran: Project) -> None:
     told = lines(answer.out)
     assert "stitched_events 7 0" in told
     assert told[-1] == "The same: what is published is exactly what a rebuild gives."
-    assert [line for line in lines(answer.err) if "steps" in line][-1] == "customer/profiles: 6 of 6 steps"
+    assert [line for line in lines(answer.err) if "steps" in line][-1] == "customer/attribute_counts: 8 of 8 steps"
     assert every_row(ran) == before
 
 

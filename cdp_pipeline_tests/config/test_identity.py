@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from cdp_pipeline.config.guards import Guards, PublishGuards
 from cdp_pipeline.config.loader import load_project, read_project
-from cdp_pipeline.config.model import Entity, Guards, IdentityMap, MapPrimary, PublishGuards
+from cdp_pipeline.config.model import Entity, IdentityMap, MapPrimary
 from cdp_pipeline_tests.config.projects import SHOP, mistakes, replaced, write_project
 
 MAP = "{table: raw.map, primary: {type: web_id, column: id}, persons: {crm_id: crm, email: mail}}"

@@ -83,6 +83,23 @@ def test_a_default_keeps_the_type_that_was_written(tmp_path: Path, written: str,
     assert (default, type(default)) == (meant, type(meant))
 
 
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [("on_error: null, ", "null"), ("on_error: 'null', ", "null"), ("on_error: fail, ", "fail"), ("", "fail")],
+)
+def test_null_on_an_error_is_no_key_that_was_left_out(tmp_path: Path, written: str, meant: str) -> None:
+    project = load_project(write_project(tmp_path, replaced("{id: revenue, ", f"{{id: revenue, {written}")), {})
+    assert project.entities["customer"].attributes[0].on_error == meant
+
+
+def test_an_attribute_arrives_with_what_it_reads_of_several_rows(tmp_path: Path) -> None:
+    keys = "from: products, weight: price, outer_value: value, outer_weight: '2', outer_filter: 'true', multiple: false"
+    project = load_project(write_project(tmp_path, replaced("type: sum, ", f"type: sum, {keys}, ")), {})
+    given = project.entities["customer"].attributes[0]
+    assert (given.from_, given.weight, given.multiple) == ("products", "price", False)
+    assert (given.outer_value, given.outer_weight, given.outer_filter) == ("value", "2", "true")
+
+
 @pytest.mark.parametrize("name", ["emial", ""])
 def test_an_unknown_type_of_identifier_has_no_priority(tmp_path: Path, name: str) -> None:
     project = load_project(write_project(tmp_path), {})

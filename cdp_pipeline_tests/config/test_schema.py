@@ -30,7 +30,7 @@ RIGHT = {
 WRONG = {
     "the models' spelling": replaced("name: shop\n", "name: shop\nschema_name: shared\n"),
     "a name that only the loader gives": replaced("    arrived_at:", "    name: crm\n    arrived_at:"),
-    "a key that comes later": replaced("name: shop\n", "name: shop\nautomation: {context: '0 2 * * *'}\n"),
+    "a value that comes later": replaced("- {type: crm_id", "- {type: crm_id, store: hashed"),
     "an unknown mode": replaced("    arrived_at:", "    mode: latest\n    arrived_at:"),
     "a number for a text": replaced("id: message_id", "id: 5"),
     "an odd name": replaced("id: revenue", "id: totalRevenue"),

@@ -15,7 +15,7 @@ RENAMES = "{table: raw.renames, primary: {type: web, column: old}, persons: {web
 OF_THE_RUN = (
     "changed_in", "stages", "sequence", "metrics", "runs", "removed_map_rows", "removed_event_identifiers",
     "landed_in", "landed_files", "removed_events", "issued_in", "recorded_from", "entity_map_history",
-    "entity_changes", "touched_identifiers",
+    "entity_changes", "touched_identifiers", "event_counts", "attribute_counts", "attribute_value_counts",
 )  # fmt: skip
 
 Link: TypeAlias = tuple[str, str]

@@ -14,6 +14,12 @@ OF_THE_RUN = (
     "stitched",
     "calculated",
     "valid_at",
+    "as_of",
+    "due_at",
+    # Counts are as of when they were counted last, which their own tests look at.
+    "event_counts",
+    "attribute_counts",
+    "attribute_value_counts",
 )
 
 

@@ -23,7 +23,7 @@ from cdp_pipeline_tests.pipeline.projects import day, lines, project, row
 IDENTIFIERS, GRAPH, MAP, STITCHED = (
     f"customer/{name}" for name in ("event_identifiers", "identity_graph", "entity_map", "stitched_events")
 )
-STAGES = (EVENTS, IDENTIFIERS, GRAPH, MAP, STITCHED)
+STAGES = (EVENTS, "cdp/event_counts", IDENTIFIERS, GRAPH, MAP, STITCHED)
 BASE = [row(1, email="anna", cookie="c1"), row(2, email="bert", cookie="c2"), row(3, cookie="c3")]
 NEW = {f"landing/{day(3)}/web.ndjson": [row(4, email="anna", cookie="c4")]}
 ON_THE_SAME_DAY = {f"landing/{day(2)}/web-more.ndjson": [row(9, cookie="c9")]}

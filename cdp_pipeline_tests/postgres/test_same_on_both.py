@@ -8,6 +8,7 @@ from typing import NamedTuple
 import pytest
 
 from cdp_pipeline.demo import generate
+from cdp_pipeline.events.customer_events import land_events
 from cdp_pipeline.operations.pipeline import run_stages
 from cdp_pipeline.operations.session import open_session
 from cdp_pipeline.validation import load_valid_project
@@ -58,6 +59,8 @@ def run(engine: str, cut: Sequence[Sequence[str]], landed: Path, folder: Path) -
                 for place in landed.glob(f"*/{day}"):
                     shutil.copytree(place, folder / "landing" / place.parent.name / day)
             with open_session(project, "run", lambda holder: None) as session:
+                land_events(session.connection, project, session.run)
+                # What has landed tells as of when the others calculate.
                 list(run_stages(session.connection, project, session.run))
         with open_session(project, "look", lambda holder: None) as session:
             schemas = {kind: entity.schema_name for kind, entity in project.entities.items()}

@@ -13,6 +13,7 @@ import pytest
 
 from cdp_pipeline.errors import WarehouseError
 from cdp_pipeline.sql.forms import FORMS
+from cdp_pipeline.sql.postgres_forms import FORMS as POSTGRES_FORMS
 from cdp_pipeline.sql.statements import statement
 from cdp_pipeline.warehouse.base import Connection
 from cdp_pipeline_tests.engines import Engine
@@ -39,6 +40,7 @@ VALUES: list[tuple[str, Any]] = [
     ("cdp_hash('entity', cast('00000000-0000-0000-0000-00000000000a' as uuid), 0)",
      uuid_of("entity", "00000000-0000-0000-0000-00000000000a", "0")),
     ("""cdp_path_text(cdp_try_json('{"a": 1}'), 'a')""", "1"),
+    ("coalesce(cdp_some_text(), 'NULL') in ('unknown', 'NULL')", True),
     ("cdp_try_json('{')", None),
     ("cdp_try_json('')", None),
     ("cdp_try_json(cast(null as text))", None),
@@ -79,6 +81,18 @@ VALUES: list[tuple[str, Any]] = [
     ("cdp_whole(' 12 ', cast(null as bigint))", 12),
     ("cdp_whole('-3', cast(null as integer))", -3),
     ("cdp_divide(1, 4)", 0.25),
+    ("cdp_weight(cast(2.5 as numeric(38, 9)))", Decimal("2.5")),
+    *((f"cdp_exact('{text}', cast(null as numeric(38, 9)))", Decimal(text))
+      for text in ("7", " -1.5", "1e3", "12345678901234567890.123456789", "0.000000001")),
+    ("cdp_exact('0.0000000005', cast(null as numeric(38, 9)))", Decimal("0.000000001")),
+    ("cdp_exact('2.675', cast(null as numeric(12, 2)))", Decimal("2.68")),
+    ("cdp_exact(cast(null as text), cast(null as numeric(38, 9)))", None),
+    ("cdp_weight(cast(0 as numeric(38, 9)))", Decimal(0)),
+    ("cdp_weight(cast(null as numeric(38, 9)))", Decimal(1)),
+    ("""cdp_elements(cast('["a", [1, {"b": 2}], null]' as jsonb))""", ('"a"', '[1,{"b":2}]', "null")),
+    ("""cdp_element_texts(cast('["a", [1, {"b": 2}], null]' as jsonb))""", ("a", '[1,{"b":2}]', None)),
+    ("""cdp_keys(cast('{"b": 1, "aa": 2, "ä": 3, "a": 4, "b": 5}' as jsonb))""", ("a", "b", "aa", "ä")),
+    *((f"{form}(cast('null' as jsonb))", ()) for form in ("cdp_elements", "cdp_element_texts", "cdp_keys")),
     ("cdp_like('a%b', 'a\\%_')", True),
     ("cdp_like('axb', 'a\\%_')", False),
     ("cdp_ilike('ÄPFEL', 'äpf%')", True),
@@ -151,8 +165,11 @@ ROWS = """(values (1, 'b', 3.5), (2, 'a', null), (3, 'B', 1.5), (4, 'a', 1.5), (
 AGGREGATES: list[tuple[str, Any]] = [
     ("cdp_first(t.s, -t.n, t.n)", "a"),
     ("cdp_last(t.s, t.n, t.n)", "a"),
+    ("cdp_last(t.s, t.x)", "a"),
+    ("cdp_first(t.s, t.x, t.s, t.n)", "B"),
     ("cdp_first(t.s, 0, t.n)", "b"),
     ("cdp_ordered(t.n, -t.n)", (5, 4, 3, 2, 1)),
+    ("cdp_gathered(case when t.n > 1 then t.n end, -t.n)", "[5,4,3,2]"),
     ("cdp_any(cdp_hash(t.s))", min(uuid_of("a"), uuid_of("b"), uuid_of("B"), uuid_of(""))),
     ("cdp_sum(cast(t.x as numeric(38, 9)))", Decimal("-2.5")),
     ("cdp_average(cast(t.x as numeric(38, 9)))", Decimal("-0.625")),
@@ -203,10 +220,26 @@ def test_an_aggregate_gives_postgresqls_value(warehouse: Connection, text: str, 
     assert value_of(warehouse, " ".join(("select", text, "from", ROWS))) == told(expected)
 
 
-@pytest.mark.parametrize("text", ["cdp_divide(t.n, t.n - 1)", "cdp_whole(t.s, cast(null as integer))"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "cdp_divide(t.n, t.n - 1)",
+        "cdp_whole(t.s, cast(null as integer))",
+        "cdp_weight(cast(t.x as numeric(38, 9)))",
+        "cdp_size(cdp_elements(cdp_to_json(t.s)))",
+        "cdp_size(cdp_keys(cdp_to_json(t.n)))",
+    ],
+)
 def test_what_has_no_value_is_an_error(warehouse: Connection, text: str) -> None:
     with pytest.raises(WarehouseError):
         value_of(warehouse, " ".join(("select max(", text, ") from", ROWS)))
+
+
+def test_what_two_tried_expressions_share_is_tried_in_both(warehouse: Connection) -> None:
+    whole = "cdp_whole(t.s, cast(null as integer))"
+    tried = (f"cdp_try({whole}{more}, cast(null as integer))" for more in ("", " + 1", " * 2"))
+    text = " ".join(("select", ", ".join(tried), "from (values ('7'), ('x')) as t (s) order by t.s"))
+    assert warehouse.fetch(statement("tried", text)) == [(7, 8, 14), (None, None, None)]
 
 
 def test_texts_are_compared_byte_by_byte_and_an_average_is_rounded_half_away(warehouse: Connection) -> None:
@@ -222,4 +255,4 @@ def test_texts_are_compared_byte_by_byte_and_an_average_is_rounded_half_away(war
 def test_every_form_of_ours_is_there_on_every_engine() -> None:
     assert FORMS["duckdb"].keys() - {"cdp_try"} == FORMS["postgres"].keys()
     tried = " ".join(text for text, _ in (*VALUES, *AGGREGATES)) + "cdp_try_time"
-    assert {form for form in FORMS["postgres"] if form not in tried} == {"cdp_path_kinds"}  # as cdp_path_kind
+    assert {form for form in POSTGRES_FORMS if form not in tried} == {"cdp_path_kinds"}  # as cdp_path_kind
