@@ -34,7 +34,7 @@ CALLS = ("begin", "commit", "run_text", "fetch_text", "fetch_arrow_text", "load"
 LONGEST = 0.02  # seconds from the beginning of a call to the kill
 # What a run writes about itself, and the numbers of its transactions, of which a killed one has used up some.
 OF_THE_RUN = TIMES_AND_RUNS | {"landed_in", "removed_in", "changed_in", "issued_in", "modified", "pid",
-                               "erased_at", "founder_mark"}  # fmt: skip
+                               "erased_at", "founder_mark", "number"}  # fmt: skip
 UNCOMPARED = (tables.RUNS, tables.METRICS, tables.REPLAYS, tables.SEQUENCE, tables.STAGES, tables.LANDED_FILES,
               tables.ERASURES, tables.TOMBSTONES, tables.ERASURE_SECRETS)  # fmt: skip
 Tables: TypeAlias = dict[str, Rows]

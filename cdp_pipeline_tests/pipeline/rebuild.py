@@ -1,7 +1,7 @@
 """Whether a run after a change left exactly what a rebuild leaves."""
 
 from cdp_pipeline.operations.verify_slice import Slice, verify_slice
-from cdp_pipeline_tests.pipeline.driver import Pipeline
+from cdp_pipeline_tests.pipeline.driver import Pipeline, Rows
 
 # What a run writes about itself: its figures, its number, when it did what.
 OF_THE_RUN = (
@@ -23,6 +23,11 @@ OF_THE_RUN = (
 )
 
 
+def _but_counts(table: str, rows: Rows) -> Rows:
+    """Leave out what the stages that count noted of themselves: they work when enough has changed, and in full."""
+    return [row for row in rows if table != "cdp.stages" or not str(row[0]).endswith("counts")]
+
+
 def check_full_run(pipeline: Pipeline, where: str, *, proof: bool = False) -> None:
     """Calculate everything again: the same rows and ids in every table, and no change of the map.
 
@@ -38,5 +43,5 @@ def check_full_run(pipeline: Pipeline, where: str, *, proof: bool = False) -> No
     facts = pipeline.run(full=True)
     after = pipeline.dump(without=OF_THE_RUN)
     for table, rows in before.items():
-        assert after[table] == rows, f"{table}, {where}"
+        assert _but_counts(table, after[table]) == _but_counts(table, rows), f"{table}, {where}"
     assert facts["customer/entity_map"].metrics["changes"] == 0, where
