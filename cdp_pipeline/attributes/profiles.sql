@@ -63,9 +63,13 @@ select a.definition_of, a.definition, a.as_of, a.due_at from kind.attribute_stat
 -- name: forget_states
 delete from kind.attribute_states
 
--- name: add_state
+-- name: add_states
 insert into kind.attribute_states (definition_of, definition, as_of, due_at)
-values (:definition_of, :definition, :as_of, :due_at)
+select n.definition_of, n.definition, cast(:as_of as timestamptz), n.due_at
+from (
+    select unnest(cast(:names as text[])) as definition_of, unnest(cast(:hashes as text[])) as definition,
+        unnest(cast(:due as timestamptz[])) as due_at
+) as n
 
 -- name: next_due
 select min(a.due_at) from kind.attribute_states as a

@@ -10,7 +10,6 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Any
 
 from sqlglot import exp
 
@@ -153,16 +152,16 @@ def write_states(work: Work, states: States, graph: Graph, ages: Mapping[str, da
     as_of = work.current_run.as_of
     midnight = datetime.combine(_day(as_of) + timedelta(days=1), time(), UTC)
     crossing = _next_crossing(work, states, as_of)
-    work.run(SQL["forget_states"])
+    windows = states.with_windows()
+    due: dict[Node, datetime | None] = {}
     for node in graph.order:
         if node.kind == "context":
-            due_at = ages.get(node.id)
+            due[node] = ages.get(node.id)
         elif node.kind == "attribute":
-            due_at = midnight if states.is_due_daily(node) else crossing if node in states.with_windows() else None
-        else:
-            continue
-        values: dict[str, Any] = {"definition": states.hash_of(node), "as_of": as_of, "due_at": due_at}
-        work.run(SQL["add_state"], definition_of=str(node), **values)
+            due[node] = midnight if states.is_due_daily(node) else crossing if node in windows else None
+    hashes = [states.hash_of(node) for node in due]
+    work.run(SQL["forget_states"])
+    work.run(SQL["add_states"], names=[str(node) for node in due], hashes=hashes, due=list(due.values()), as_of=as_of)
 
 
 def _next_crossing(work: Work, states: States, as_of: datetime) -> datetime | None:

@@ -18,6 +18,7 @@ from cdp_pipeline.attributes.families import family_of
 from cdp_pipeline.attributes.graph import BASE, Graph, Node, graph_of
 from cdp_pipeline.attributes.keys import WITHOUT_ROWS
 from cdp_pipeline.attributes.language import at
+from cdp_pipeline.attributes.plan import SQL as PROFILES_SQL
 from cdp_pipeline.attributes.plan import Plan, Rows
 from cdp_pipeline.attributes.readable import Readable
 from cdp_pipeline.attributes.reading import conditions_of
@@ -137,7 +138,7 @@ def _read(connection: Connection, schemas: Schemas, node: Node, entity_id: UUID)
 
 
 def _context(connection: Connection, schemas: Schemas) -> dict[str, str | None]:
-    return dict(connection.fetch(SQL["context"].bind(schemas)))
+    return {key: value for key, value, *_ in connection.fetch(PROFILES_SQL["context_values"].bind(schemas))}
 
 
 class _Events:

@@ -15,10 +15,3 @@ where :counts
 select p.calculated, p.valid_at, cast(:column as text) as value
 from kind.profiles as p
 where p.entity_id = cast(:entity_id as uuid)
-
--- name: context
--- Each context value as it stands.
-select c.key, c.value
-from kind.context_values as c
-join (select n.key, max(n.number) as number from kind.context_values as n group by n.key) as l
-    on l.key = c.key and l.number = c.number
