@@ -1,6 +1,6 @@
 """What it costs to part two people among a million identifiers, and to leave a crowd that shares an e-mail apart.
 
-    python -m benchmarks.who_is_who [--people 500000] [--events 5] [--crowd 200000]
+    python -m benchmarks.who_is_who [--people 500000] [--events 10] [--days 30] [--crowd 200000]
 
 It prints CPU seconds of the stages alone, each beside the full build of the same world.
 """
@@ -10,7 +10,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pyarrow as pa
@@ -29,7 +29,6 @@ PROJECT = """\
 name: who_is_who
 warehouse: duckdb:///warehouse.duckdb
 start: 2026-01-01
-end: 2026-01-03
 sources:
   web: {files: 'landing/{day}/*', event: {id: id, type: type, time: time}}
 entities:
@@ -46,7 +45,7 @@ entities:
     attributes:
       - {id: seen, type: expression, value: count(*)}
 """
-NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+START = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 
 def main() -> None:
@@ -54,36 +53,44 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.who_is_who", description=__doc__)
     parser.add_argument("--people", type=int, default=500_000, help="people of one e-mail and one cookie each")
     parser.add_argument("--crowd", type=int, default=200_000, help="people of one crm_id each, who share one e-mail")
-    parser.add_argument("--events", type=int, default=5, help="events of each of them")
+    parser.add_argument("--events", type=int, default=10, help="events of each of them")
+    parser.add_argument("--days", type=int, default=30, help="days over which they are spread")
     arguments = parser.parse_args()
     table = Table(title="Who is who, in CPU seconds of the stages", title_justify="left")
     for name in ("what", "CPU s", "wall s", "of the full build", "entities", "events moved"):
         table.add_column(name, justify="left" if name == "what" else "right")
     with tempfile.TemporaryDirectory() as folder:
-        _part_two(Path(folder) / "people", arguments.people, arguments.events, table)
+        _part_two(Path(folder) / "people", arguments, table)
         _crowd(Path(folder) / "crowd", arguments.crowd, table)
     Console().print(table)
 
 
-def _part_two(folder: Path, people: int, events: int, table: Table) -> None:
-    numbers = [number for number in range(people) for _ in range(events)]
-    _land(folder, 1, email=[f"p{n}@x.org" for n in numbers], cookie=[f"c{n}" for n in numbers])
+def _part_two(folder: Path, arguments: argparse.Namespace, table: Table) -> None:
+    people, events, days = arguments.people, arguments.events, arguments.days
+    days_of = [(number + k * days // events) % days for number in range(people) for k in range(events)]
+    for day in range(days):
+        _visits(folder, day, [place // events for place, its_day in enumerate(days_of) if its_day == day])
     with _opened(folder) as session:
-        full = _measure(session, table, f"full build of {2 * people:,} identifiers, {len(numbers):,} events", None)
-        _land(folder, 2, email=["p1@x.org"], other=["p2@x.org"], cookie=["c1"])
+        full = _measure(session, table, f"full build of {2 * people:,} identifiers, {people * events:,} events", None)
+        link = _land(folder, days, email=["p1@x.org"], other=["p2@x.org"], cookie=["c1"])
         _measure(session, table, "a link that makes two people one", full)
-        (folder / "landing" / "2026-01-02" / "events.parquet").unlink()
-        _measure(session, table, "it is taken away: they part", full, Days(date(2026, 1, 2), date(2026, 1, 2)))
-        # A day like the first one of a hundredth of the people, half of whom come for the first time.
-        more = [number for number in range(people - people // 200, people + people // 200) for _ in range(events)]
-        _land(folder, 3, email=[f"p{n}@x.org" for n in more], cookie=[f"c{n}" for n in more])
+        link.unlink()
+        day = (START + timedelta(days)).date()
+        _measure(session, table, "it is taken away: they part", full, Days(day, day))
+        # A day of a hundredth of the people, half of whom come for the first time.
+        more = [n for n in range(people - people // 200, people + people // 200) for _ in range(events)]
+        _visits(folder, days + 1, more)
         _measure(session, table, f"{len(more):,} events more, 1 %, of {people // 100:,} people", full)
         _measure(session, table, "nothing new", full)
         _prove(session, table, full)
 
 
+def _visits(folder: Path, day: int, people: list[int]) -> None:
+    _land(folder, day, email=[f"p{n}@x.org" for n in people], cookie=[f"c{n}" for n in people])
+
+
 def _crowd(folder: Path, crowd: int, table: Table) -> None:
-    _land(folder, 1, crm=[f"C{n}" for n in range(crowd)], email=["info@x.org"] * crowd)
+    _land(folder, 0, crm=[f"C{n}" for n in range(crowd)], email=["info@x.org"] * crowd)
     with _opened(folder) as session:
         _measure(session, table, f"{crowd:,} people who share an e-mail", None)
         query = "SELECT links, threshold, entities_it_would_join FROM customer.quarantined_identifiers"
@@ -91,16 +98,18 @@ def _crowd(folder: Path, crowd: int, table: Table) -> None:
         table.caption = f"In quarantine: {links:,} links, {threshold:,} allowed, would join {entities:,} entities."
 
 
-def _land(folder: Path, day: int, **columns: list[str]) -> None:
+def _land(folder: Path, day: int, **columns: list[str]) -> Path:
     rows = max(map(len, columns.values()))
+    moment = START + timedelta(day)
     base = {
         "id": [f"{day}-{n}" for n in range(rows)],
         "type": ["seen"] * rows,
-        "time": pa.array([NOON] * rows, pa.timestamp("us", "UTC")),
+        "time": pa.array([moment] * rows, pa.timestamp("us", "UTC")),
     }
-    file = folder / "landing" / f"2026-01-{day:02}" / "events.parquet"
+    file = folder / "landing" / f"{moment:%Y-%m-%d}" / "events.parquet"
     file.parent.mkdir(parents=True)
     pq.write_table(pa.table(base | {name: pa.array(column) for name, column in columns.items()}), file)
+    return file
 
 
 @contextmanager

@@ -15,7 +15,7 @@ than the one that it was renamed to. An identifier in quarantine is not there.
 
 from cdp_pipeline.events.tombstones import NO_KEYS, keys_of
 from cdp_pipeline.sql.statements import Statements
-from cdp_pipeline.warehouse.stage import Work
+from cdp_pipeline.warehouse.stage import Due, Work
 
 SQL = Statements(__package__, "entity_ids.sql")
 
@@ -23,6 +23,8 @@ SQL = Statements(__package__, "entity_ids.sql")
 def name_groups(work: Work, kind: str) -> None:
     """Gives every group an id: from the temporary table `solved` to the temporary table `new_groups`."""
     work.run(SQL["last_groups"])
+    if work.due is Due.ALL:
+        work.run(SQL["add_last_owners"])
     work.run(SQL["firsts"])
     work.run(SQL["rekeyed"])
     work.run(SQL["follow"])

@@ -1,11 +1,14 @@
 -- name: last_groups
--- The last published groups of what is touched. A warehouse of a release that kept no groups had one group an entity.
+-- The last published groups of what is touched.
 create temporary table last_groups as
 select m.identifier_id, m.component_id, m.entity_id
 from kind.identifier_groups as m
 where m.identifier_id in (select t.identifier_id from touched as t)
-union all
-select o.identifier_id, cast(null as uuid) as component_id, o.entity_id
+
+-- name: add_last_owners
+-- A warehouse of a release that kept no groups had one group an entity.
+insert into last_groups (identifier_id, component_id, entity_id)
+select o.identifier_id, cast(null as uuid), o.entity_id
 from kind.entity_map as o
 where o.valid_from is null and o.valid_to is null and not exists (select 1 from kind.identifier_groups as g)
     and o.identifier_id in (select t.identifier_id from touched as t)

@@ -57,11 +57,6 @@ def _forget_unstitched(work: Work, decisions: Decisions) -> None:
     work.connection.unload("unstitched_decisions")
 
 
-def _pairs(work: Work, statement: str) -> tuple[Numbers, Numbers]:
-    found = work.fetch_arrow(SQL[statement])
-    return _numbers(found, "a"), _numbers(found, "b")
-
-
 def _numbers(table: pa.Table, name: str) -> Numbers:
     numbers: Numbers = table[name].to_numpy().astype(np.int64, copy=False)
     return numbers
@@ -83,21 +78,17 @@ def _same(work: Work, decisions: Decisions) -> list[tuple[int, int]]:
     return [(int(a), int(b)) for (a, one), (b, other) in pairwise(members) if one == other]
 
 
-def _renames(work: Work, priority: Numbers) -> tuple[Numbers, Numbers]:
-    """The links by which an identity map renames an identifier: both ends are of one type."""
-    a, b = _pairs(work, "map_links")
-    renames = priority[a] == priority[b]
-    return a[renames], b[renames]
-
-
 def _graph(work: Work, limits: Limits, decisions: Decisions, same: Sequence[tuple[int, int]]) -> Graph:
     found = work.fetch_arrow(SQL["node_priorities"])
     priority = np.zeros(found.num_rows, dtype=np.int64)
     priority[_numbers(found, "number")] = _numbers(found, "priority")
     nodes = len(priority)
     ones, others = np.array(same, dtype=np.int64).reshape(-1, 2).T
-    links = _pairs(work, "edges")
-    renames = _renames(work, priority)
+    edges = work.fetch_arrow(SQL["edges"])
+    links = _numbers(edges, "a"), _numbers(edges, "b")
+    # The links by which an identity map renames an identifier: both ends are of one type.
+    renaming = edges["of_maps"].to_numpy().astype(bool) & (priority[links[0]] == priority[links[1]])
+    renames = links[0][renaming], links[1][renaming]
     a, b = np.concatenate([links[0], ones]), np.concatenate([links[1], others])
     contracted = np.arange(nodes, dtype=np.int64)
     if len(ones) or len(renames[0]):

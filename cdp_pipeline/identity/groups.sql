@@ -1,17 +1,15 @@
 -- name: unstitched
 -- The links that operators took out of use.
 create temporary table unstitched as
-select distinct g.identifier_id, g.other_id
-from kind.identity_graph as g
+select g.identifier_id, g.other_id
+from kind.linked_pairs as g
 join unstitched_decisions as d
     on cast(d.one as uuid) = g.identifier_id and (d.other is null or cast(d.other as uuid) = g.other_id)
-where g.kind <> 'same'
 union
-select distinct g.identifier_id, g.other_id
-from kind.identity_graph as g
+select g.identifier_id, g.other_id
+from kind.linked_pairs as g
 join unstitched_decisions as d
     on cast(d.one as uuid) = g.other_id and (d.other is null or cast(d.other as uuid) = g.identifier_id)
-where g.kind <> 'same'
 
 -- name: nothing_unstitched
 create temporary table unstitched (identifier_id uuid, other_id uuid)
@@ -29,21 +27,12 @@ select n.number, n.priority from nodes as n
 
 -- name: edges
 -- The links in use.
-select distinct a.number as a, b.number as b
-from kind.identity_graph as g
+select a.number as a, b.number as b, g.of_maps
+from kind.linked_pairs as g
 join nodes as a on a.identifier_id = g.identifier_id
 join nodes as b on b.identifier_id = g.other_id
 left join unstitched as u on u.identifier_id = g.identifier_id and u.other_id = g.other_id
-where g.kind <> 'same' and u.identifier_id is null
-
--- name: map_links
--- The links in use of identity maps.
-select distinct a.number as a, b.number as b
-from kind.identity_graph as g
-join nodes as a on a.identifier_id = g.identifier_id
-join nodes as b on b.identifier_id = g.other_id
-left join unstitched as u on u.identifier_id = g.identifier_id and u.other_id = g.other_id
-where g.kind = 'map' and u.identifier_id is null
+where u.identifier_id is null
 
 -- name: same
 -- Identifiers that operators called the same as others, each with its class.
@@ -61,21 +50,18 @@ join nodes as b on b.identifier_id = cast(d.other as uuid)
 -- name: links_in_order
 -- The links in use of components that break a limit, those that prove most first. Renames come before all else, for what
 -- they make one counts once in its type: taken later, they would let in what had been refused.
-select l.a, l.b, l.of_maps = 1 and l.priority = l.other_priority as renames, l.of_events = 1 as of_events
+select l.a, l.b, l.renames, l.of_events
 from (
-    select a.number as a, b.number as b, a.identifier_id, b.identifier_id as other_id, a.priority,
-        b.priority as other_priority, max(g.last_seen) as last_seen,
-        max(case when g.kind = 'map' then 1 else 0 end) as of_maps,
-        max(case when g.kind = 'map' then 0 else 1 end) as of_events
-    from kind.identity_graph as g
+    select a.number as a, b.number as b, g.identifier_id, g.other_id, a.priority, b.priority as other_priority,
+        g.last_seen, g.of_events, g.of_maps, g.of_maps and a.priority = b.priority as renames
+    from kind.linked_pairs as g
     join nodes as a on a.identifier_id = g.identifier_id
     join nodes as b on b.identifier_id = g.other_id
     join broken_nodes as n on n.number = a.number
     left join unstitched as u on u.identifier_id = g.identifier_id and u.other_id = g.other_id
-    where g.kind <> 'same' and u.identifier_id is null
-    group by a.number, b.number, a.identifier_id, b.identifier_id, a.priority, b.priority
+    where u.identifier_id is null
 ) as l
-order by case when l.of_maps = 1 and l.priority = l.other_priority then 0 else 1 end, l.of_maps desc, l.other_priority, l.last_seen desc, l.priority, l.identifier_id, l.other_id
+order by l.renames desc, l.of_maps desc, l.other_priority, l.last_seen desc, l.priority, l.identifier_id, l.other_id
 
 -- name: solved
 -- Each identifier with the numbers of its group and of its component.

@@ -5,9 +5,9 @@ delete from kind.identifier_degrees as d
 insert into kind.identifier_degrees (identifier_id, priority, other_priority, links)
 select p.one, i.priority, j.priority, count(*)
 from (
-    select g.identifier_id as one, g.other_id as other from kind.identity_graph as g where g.kind <> 'same'
+    select g.identifier_id as one, g.other_id as other from kind.linked_pairs as g
     union
-    select g.other_id as one, g.identifier_id as other from kind.identity_graph as g where g.kind <> 'same'
+    select g.other_id as one, g.identifier_id as other from kind.linked_pairs as g
 ) as p
 join kind.identifiers as i on i.identifier_id = p.one
 join kind.identifiers as j on j.identifier_id = p.other
@@ -26,12 +26,12 @@ where d.identifier_id in (select r.identifier_id from recounted as r)
 -- The links of what is recounted, seen from there.
 create temporary table recounted_links as
 select g.identifier_id as one, g.other_id as other
-from kind.identity_graph as g
-where g.kind <> 'same' and g.identifier_id in (select r.identifier_id from recounted as r)
+from kind.linked_pairs as g
+where g.identifier_id in (select r.identifier_id from recounted as r)
 union
 select g.other_id as one, g.identifier_id as other
-from kind.identity_graph as g
-where g.kind <> 'same' and g.other_id in (select r.identifier_id from recounted as r)
+from kind.linked_pairs as g
+where g.other_id in (select r.identifier_id from recounted as r)
 
 -- name: count_degrees
 insert into kind.identifier_degrees (identifier_id, priority, other_priority, links)
@@ -63,11 +63,17 @@ from (
     select o.identifier_id, o.links, o.threshold, o.other_priority, o.pinned,
         row_number() over (partition by o.identifier_id order by o.links desc, o.other_priority) as place
     from (
-        select d.identifier_id, d.links, t.threshold, d.other_priority, p.pinned_in is not null as pinned
+        select d.identifier_id, d.links, t.threshold, d.other_priority, false as pinned
         from kind.identifier_degrees as d
         join thresholds as t on t.priority = d.priority and t.other_priority = d.other_priority
         left join pins as p on cast(p.identifier_id as uuid) = d.identifier_id
-        where (d.links > t.threshold and p.pinned_in is null) or p.pinned_in
+        where d.links > :least and d.links > t.threshold and p.pinned_in is null
+        union all
+        select d.identifier_id, d.links, t.threshold, d.other_priority, true as pinned
+        from pins as p
+        join kind.identifier_degrees as d on d.identifier_id = cast(p.identifier_id as uuid)
+        join thresholds as t on t.priority = d.priority and t.other_priority = d.other_priority
+        where p.pinned_in
         union all
         select i.identifier_id, 0 as links, t.threshold, i.priority as other_priority, true as pinned
         from pins as p
@@ -124,12 +130,12 @@ with joined as (
     select n.hub_id, count(distinct m.entity_id) as entities
     from (
         select g.identifier_id as hub_id, g.other_id as identifier_id
-        from kind.identity_graph as g
-        where g.kind <> 'same' and g.identifier_id in (select a.identifier_id from affected_hubs as a)
+        from kind.linked_pairs as g
+        where g.identifier_id in (select a.identifier_id from affected_hubs as a)
         union all
         select g.other_id as hub_id, g.identifier_id
-        from kind.identity_graph as g
-        where g.kind <> 'same' and g.other_id in (select a.identifier_id from affected_hubs as a)
+        from kind.linked_pairs as g
+        where g.other_id in (select a.identifier_id from affected_hubs as a)
     ) as n
     join kind.identifier_groups as m on m.identifier_id = n.identifier_id
     group by n.hub_id

@@ -54,12 +54,22 @@ select m.primary_id, m.person_ids, m.updated_at
 from kind.identity_map_rows as m
 where m.changed_in <= :since and cast(m.updated_at as date) between :first_day and :final_day
 
+-- name: any_changed_map_row
+select exists (select 1 from changed_map_rows as c)
+
 -- name: changed_map_pairs
 -- The links of those rows, from either end.
 create temporary table changed_map_pairs as
 select c.primary_id as identifier_id, unnest(c.person_ids) as other_id from changed_map_rows as c
 union
 select unnest(d.person_ids) as identifier_id, d.primary_id as other_id from changed_map_rows as d
+
+-- name: changed_days
+-- The days on which links may have changed.
+create temporary table changed_days as
+select s.arrived_on from changed_sightings as s
+union
+select cast(m.updated_at as date) as arrived_on from changed_map_rows as m
 
 -- name: changed_ids
 create temporary table changed_ids as
@@ -141,12 +151,17 @@ create temporary table identifiers_before as
 select i.identifier_id, i.superseded from kind.identifiers as i
 where i.identifier_id in (select c.identifier_id from changed_ids as c)
 
+-- name: changed_pairs
+create temporary table changed_pairs as
+select c.identifier_id, c.other_id from changed_links as c
+union
+select m.identifier_id, m.other_id from changed_map_pairs as m
+
 -- name: pairs_before
 create temporary table pairs_before as
-select distinct g.identifier_id, g.other_id
-from kind.identity_graph as g
-join changed_links as c on c.identifier_id = g.identifier_id and c.other_id = g.other_id
-where g.kind <> 'same'
+select g.identifier_id, g.other_id
+from kind.linked_pairs as g
+where (g.identifier_id, g.other_id) in (select c.identifier_id, c.other_id from changed_links as c)
 
 -- name: remove_sightings
 delete from kind.identifier_sightings as s
@@ -248,6 +263,21 @@ insert into kind.identity_graph (
 select t.arrived_on, t.other_id, t.identifier_id, t.kind, t.first_seen, t.last_seen, t.events, t.first_event_id
 from turned_links as t
 
+-- name: remove_pairs
+delete from kind.linked_pairs as g
+where (g.identifier_id, g.other_id) in (select c.identifier_id, c.other_id from changed_pairs as c)
+
+-- name: remove_all_pairs
+delete from kind.linked_pairs as g
+
+-- name: add_pairs
+insert into kind.linked_pairs (identifier_id, other_id, of_events, of_maps, last_seen)
+select g.identifier_id, g.other_id, max(case when g.kind = 'map' then 0 else 1 end) = 1,
+    max(case when g.kind = 'map' then 1 else 0 end) = 1, max(g.last_seen)
+from kind.identity_graph as g
+where g.kind <> 'same' and :wanted
+group by g.identifier_id, g.other_id
+
 -- name: remove_identifiers
 delete from kind.identifiers as i
 where i.identifier_id in (select c.identifier_id from changed_ids as c)
@@ -255,12 +285,11 @@ where i.identifier_id in (select c.identifier_id from changed_ids as c)
 -- name: remove_all_identifiers
 delete from kind.identifiers as i
 
--- name: add_identifiers
-insert into kind.identifiers (
-    identifier_id, identifier_type, value, first_seen, last_seen, events, priority, superseded, first_event_id
-)
-select u.identifier_id, v.identifier_type, v.value, min(u.first_seen), max(u.last_seen),
-    cast(sum(u.events) as bigint), :priority, 0, cdp_first(u.first_event_id, u.first_seen, u.first_event_id)
+-- name: seen_now
+-- When and how often each identifier was seen, over all days.
+create temporary table seen_now as
+select u.identifier_id, min(u.first_seen) as first_seen, max(u.last_seen) as last_seen,
+    cast(sum(u.events) as bigint) as events, cdp_first(u.first_event_id, u.first_seen, u.first_event_id) as first_event_id
 from (
     select s.identifier_id, s.first_seen, s.last_seen, s.events, s.first_event_id
     from kind.identifier_sightings as s
@@ -270,8 +299,15 @@ from (
     from kind.map_sightings as s
     where :wanted
 ) as u
+group by u.identifier_id
+
+-- name: add_identifiers
+insert into kind.identifiers (
+    identifier_id, identifier_type, value, first_seen, last_seen, events, priority, superseded, first_event_id
+)
+select u.identifier_id, v.identifier_type, v.value, u.first_seen, u.last_seen, u.events, :priority, 0, u.first_event_id
+from seen_now as u
 join kind.identifier_values as v on v.identifier_id = u.identifier_id
-group by u.identifier_id, v.identifier_type, v.value
 
 -- name: touch_identifiers
 -- Identifiers that came or went, and all of map rows that changed: how links are ranked depends on all that a row says.
@@ -284,21 +320,21 @@ left join identifiers_before as b on b.identifier_id = c.identifier_id
 where c.by_map or (i.identifier_id is null) <> (b.identifier_id is null)
 
 -- name: touch_links
--- Both ends of the pairs that came or went as evidence; what operators called the same is looked at by itself.
+-- Both ends of the pairs that came or went as evidence; what operators called the same is looked at by itself. All events
+-- of a pair that came are among those that were read.
 insert into kind.touched_identifiers (identifier_id, trigger_event_id)
 with after as (
-    select g.identifier_id, g.other_id, cdp_first(g.first_event_id, g.first_seen, g.first_event_id) as first_event_id
-    from kind.identity_graph as g
-    join (select distinct c.identifier_id, c.other_id from changed_links as c) as c
-        on c.identifier_id = g.identifier_id and c.other_id = g.other_id
-    where g.kind <> 'same'
-    group by g.identifier_id, g.other_id
+    select g.identifier_id, g.other_id
+    from kind.linked_pairs as g
+    where (g.identifier_id, g.other_id) in (select c.identifier_id, c.other_id from changed_links as c)
 ),
 different as (
-    select a.identifier_id, a.other_id, a.first_event_id
+    select a.identifier_id, a.other_id, cdp_first(p.event_id, p.event_time, p.event_id) as first_event_id
     from after as a
     left join pairs_before as b on b.identifier_id = a.identifier_id and b.other_id = a.other_id
+    left join pairs as p on p.identifier_id = a.identifier_id and p.other_id = a.other_id
     where b.identifier_id is null
+    group by a.identifier_id, a.other_id
     union all
     select b.identifier_id, b.other_id, cast(null as uuid) as first_event_id
     from pairs_before as b
@@ -324,9 +360,8 @@ group by g.arrived_on
 -- name: unseen_identifiers
 -- An identifier in use that neither an event holds nor a row of a map.
 select count(*)
-from (select i.identifier_id from kind.identifiers as i where :concerned) as c
-where not exists (select 1 from kind.identifier_sightings as s where s.identifier_id = c.identifier_id)
-    and not exists (select 1 from kind.map_sightings as m where m.identifier_id = c.identifier_id)
+from kind.identifiers as i
+where :concerned and i.identifier_id not in (select s.identifier_id from seen_now as s)
 
 -- name: missing_identifiers
 -- An event's identifier that is not in use.
@@ -348,21 +383,15 @@ from (
 left join kind.identifiers as i on i.identifier_id = u.identifier_id
 where i.identifier_id is null
 
--- name: loose_map_links
--- The same of the links of map rows that changed.
-select count(*)
-from changed_map_pairs as c
-join kind.identity_graph as g on g.identifier_id = c.identifier_id and g.other_id = c.other_id
-left join kind.identifiers as i on i.identifier_id = g.identifier_id
-left join kind.identifiers as j on j.identifier_id = g.other_id
-where g.kind = 'map' and (i.identifier_id is null or j.identifier_id is null)
+-- name: link_ends
+create temporary table link_ends as
+select g.identifier_id from kind.identity_graph as g where :days
+union
+select g.other_id as identifier_id from kind.identity_graph as g where :days
 
 -- name: loose_links
 -- The end of a link that is no identifier in use.
 select count(*)
-from (
-    select g.identifier_id from kind.identity_graph as g where :days
-    union
-    select g.other_id as identifier_id from kind.identity_graph as g where :days
-) as e
-where not exists (select 1 from kind.identifiers as i where i.identifier_id = e.identifier_id)
+from link_ends as e
+left join kind.identifiers as i on i.identifier_id = e.identifier_id
+where i.identifier_id is null

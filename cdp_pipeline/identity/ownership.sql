@@ -97,8 +97,7 @@ from (
     union all
     select f.identifier_id, f.event_id, f.event_time, f.anchor_id
     from shifted_logins as f
-    join (select distinct g.identifier_id, g.other_id from kind.identity_graph as g where g.kind <> 'same') as g
-        on g.identifier_id = f.anchor_id and g.other_id = f.identifier_id
+    join kind.linked_pairs as g on g.identifier_id = f.anchor_id and g.other_id = f.identifier_id
 ) as l
 join conflicts as k on k.identifier_id = l.identifier_id
 join nodes as n on n.identifier_id = l.anchor_id

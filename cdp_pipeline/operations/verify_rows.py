@@ -59,6 +59,7 @@ COMPARED = (
         "identifier_id other_id arrived_on kind",
         "identifier_id=identifiers other_id=identifiers",
     ),
+    _of(tables.LINKED_PAIRS, "identifier_id other_id", "identifier_id=identifiers other_id=identifiers"),
     _of(tables.IDENTIFIER_DEGREES, "identifier_id other_priority", "identifier_id=identifiers"),
     _of(tables.QUARANTINED_IDENTIFIERS, "identifier_id", "identifier_id=identifiers"),
     _of(tables.REFUSED_LINKS, "identifier_id other_id", "identifier_id=identifiers other_id=identifiers"),

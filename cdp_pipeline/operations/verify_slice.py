@@ -27,7 +27,7 @@ SQL = Statements(__package__, "verify_slice.sql")
 _HASHES = 1 << 16  # a component is in a slice by the last 16 bits of its id
 _IDS = 1 << 128
 _PARTS = ("slice_identifiers", "slice_events", "slice_entities")
-_FORGOTTEN = ("sightings", "map_sightings", "identifiers", "links", "degrees", "refused", "shared", "owners")
+_FORGOTTEN = ("sightings", "map_sightings", "identifiers", "links", "pairs", "degrees", "refused", "shared", "owners")
 
 
 @dataclass(frozen=True)

@@ -96,6 +96,11 @@ delete from kind.identity_graph as d
 where d.identifier_id in (select s.identifier_id from slice_identifiers as s)
     or d.other_id in (select s.identifier_id from slice_identifiers as s)
 
+-- name: forget_pairs
+delete from kind.linked_pairs as d
+where d.identifier_id in (select s.identifier_id from slice_identifiers as s)
+    or d.other_id in (select s.identifier_id from slice_identifiers as s)
+
 -- name: forget_degrees
 delete from kind.identifier_degrees as d
 where d.identifier_id in (select s.identifier_id from slice_identifiers as s)

@@ -85,6 +85,19 @@ IDENTITY_GRAPH = Table(
         events bigint: in how many events; 0 where it comes of a map or a decision
         first_event_id uuid: the earliest event, where there is one
 """)
+LINKED_PAIRS = Table(
+    KIND,
+    "linked_pairs",
+    "two identifiers with all the links between them, of all days, decisions apart",
+    public=False,
+    indexes=("identifier_id, other_id", "other_id"),
+).having("""
+        identifier_id uuid: the more important end
+        other_id uuid: the other end
+        of_events boolean: whether events link them
+        of_maps boolean: whether identity maps link them
+        last_seen timestamptz: the latest event_time, or time of a map's row
+""")
 DECISIONS = Table(
     KIND, "decisions", "what an operator decided (appended; the latest holds)", indexes=("identifier_id",)
 ).having("""
@@ -329,6 +342,7 @@ OF_A_KIND = (
     IDENTIFIER_SIGHTINGS,
     IDENTIFIERS,
     IDENTITY_GRAPH,
+    LINKED_PAIRS,
     DECISIONS,
     MAP_ROWS,
     REMOVED_MAP_ROWS,
