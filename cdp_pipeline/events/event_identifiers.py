@@ -29,6 +29,7 @@ SQL = Statements(__package__, "event_identifiers.sql")
 INVARIANTS = ("every event once", "every row's event exists", "the anchor is the first identifier")
 _RULES_PER_TYPE = 10_000
 _PLACES_PER_RULE = 100_000
+_EVENTS_AT_ONCE = 2_500_000  # DuckDB keeps lists that are being gathered in memory
 _FOUND = sqlglot.parse_one(
     "(i.event_id, i.arrived_on) in (select x.event_id, x.arrived_on from extracted as x)", read="postgres"
 )
@@ -120,7 +121,10 @@ def _write(work: Work) -> None:
     else:
         work.run(SQL["log_removed"], since=work.since, number=work.number)
         work.run(SQL["remove"], since=work.since)
-    work.measure(events_identified=work.run(SQL["add"], number=work.number))
+    identified = 0
+    for first in range(0, work.scalar(SQL["last_event_number"]) + 1, _EVENTS_AT_ONCE):
+        identified += work.run(SQL["add"], number=work.number, first=first, final=first + _EVENTS_AT_ONCE - 1)
+    work.measure(events_identified=identified)
     work.run(SQL["add_values"])
 
 

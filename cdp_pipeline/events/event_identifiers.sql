@@ -54,9 +54,13 @@ select x.event_id, x.arrived_on, x.event_time, f.identifier_ids[1], f.identifier
 from (
     select g.event_number, cdp_ordered(g.identifier_id, g.rank) as identifier_ids
     from found as g
+    where g.event_number between :first and :final
     group by g.event_number
 ) as f
 join extracted as x on x.event_number = f.event_number
+
+-- name: last_event_number
+select coalesce(max(f.event_number), 0) from found as f
 
 -- name: add_values
 insert into kind.identifier_values (identifier_id, identifier_type, value)
