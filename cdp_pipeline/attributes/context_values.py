@@ -15,10 +15,11 @@ from sqlglot import exp
 from cdp_pipeline.attributes.calculation import Calculation
 from cdp_pipeline.attributes.definition_errors import first_line
 from cdp_pipeline.attributes.graph import EVENTS, PROFILES, Graph, Node
-from cdp_pipeline.attributes.language import MOST_SECONDS, at_no_time, read_query
+from cdp_pipeline.attributes.language import MOST_SECONDS, read_query
 from cdp_pipeline.attributes.plan import SQL, events_relation, named, no_rows
 from cdp_pipeline.attributes.readable import Readable, table_of_meta
 from cdp_pipeline.attributes.states import States
+from cdp_pipeline.attributes.types_told import types_told
 from cdp_pipeline.config.calculated import ContextValue
 from cdp_pipeline.config.model import Entity
 from cdp_pipeline.errors import SqlError, WarehouseError
@@ -120,7 +121,7 @@ def context_query(
     if (query.kinds[0] or "").endswith("[]"):
         raise SqlError("The query gives an array, whose text engines write differently.", "Use jsonb_agg.")
     nothing = {name: no_rows(tables[name], name) for name in query.reads}
-    connection.describe(named("context_type", at_no_time(_as_text(query, nothing))))
+    types_told(connection, "context_type", _as_text(query, nothing))
     return query
 
 

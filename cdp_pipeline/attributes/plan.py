@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 from sqlglot import exp
 
-from cdp_pipeline.attributes.language import at_no_time, read_expression
+from cdp_pipeline.attributes.language import read_expression
+from cdp_pipeline.attributes.types_told import types_told
 from cdp_pipeline.sql.expressions import bind_known
 from cdp_pipeline.sql.statements import Statement, Statements, from_tree
 from cdp_pipeline.warehouse.base import Connection
@@ -261,9 +262,7 @@ class Plan:
         """
         read = {column.name for column in tree.find_all(exp.Column)}
         nothing = no_rows({name: type_ for name, type_ in columns.items() if name in read}, alias)
-        query = named("type", exp.select(exp.alias_(at_no_time(tree), "value")).from_(nothing))
-        (_, type_name), *_ = self._connection.describe(query)
-        return exp.DataType.build(type_name, dialect=self._connection.dialect, udt=True)
+        return types_told(self._connection, "type", exp.select(exp.alias_(tree, "value")).from_(nothing))["value"]
 
 
 def no_rows(columns: Mapping[str, exp.DataType], alias: str) -> exp.Subquery:

@@ -155,13 +155,13 @@ class _Profiles:
     def _replace(self) -> None:
         work = self._work
         work.measure(profiles_removed=self._count("profiles_removed"))
-        work.run(SQL["profile_before"], {"concerned": self._concerned()})
+        work.run(SQL["unchanged_profiles"], {"same": self._same_values()})
         work.run(SQL["forget_all" if self._everyone else "forget_due"])
         work.run(self._insertion(), now=work.now, as_of=work.current_run.as_of)
         note_changes(work, self._concerned(), everything=self._everyone)
 
     def _insertion(self) -> Statement:
-        rows = SQL["rows"].bind({}, same=self._same_values()).tree
+        rows = SQL["rows"].tree
         assert isinstance(rows, exp.Select)
         names = ["entity_id", "person_key", "calculated", "valid_at", "modified", *self._ids()]
         rows = rows.select(*(exp.column(name, table="v", quoted=True) for name in self._ids()))
@@ -169,8 +169,8 @@ class _Profiles:
         return named("insert", exp.insert(rows, exp.table_(PROFILES.name, db=KIND), columns=columns))
 
     def _same_values(self) -> exp.Expr:
-        pairs = [(exp.column("value", table="i"), exp.column("person_key", table="b"))]
-        pairs += [(exp.column(n, table="v", quoted=True), exp.column(n, table="b", quoted=True)) for n in self._ids()]
+        pairs = [(exp.column("value", table="i"), exp.column("person_key", table="p"))]
+        pairs += [(exp.column(n, table="v", quoted=True), exp.column(n, table="p", quoted=True)) for n in self._ids()]
         return exp.and_(*(exp.NullSafeEQ(this=new, expression=old) for new, old in pairs))
 
     def _audit(self) -> None:

@@ -150,12 +150,16 @@ from kind.profiles as p
 where :concerned
     and not exists (select 1 from profile_values as v where v.entity_id = p.entity_id)
 
--- name: profile_before
--- The profiles as they were; of several of one entity, which only a hand can have made, the last modified.
-create temporary table profile_before as
-select p.*, row_number() over (partition by p.entity_id order by p.modified desc nulls last) as _place
-from kind.profiles as p
-where :concerned
+-- name: unchanged_profiles
+-- The profiles that stay as they were, with the time when they became so.
+create temporary table unchanged_profiles as
+select v.entity_id, max(p.modified) as modified
+from profile_values as v
+join kind.profiles as p on p.entity_id = v.entity_id
+left join kind.entities as n on n.entity_id = v.entity_id
+left join kind.identifiers as i on i.identifier_id = n.key_id
+where :same
+group by v.entity_id
 
 -- name: forget_all
 delete from kind.profiles
@@ -176,11 +180,11 @@ select
     i.value as person_key,
     cast(:now as timestamptz) as calculated,
     cast(:as_of as timestamptz) as valid_at,
-    coalesce(case when :same then b.modified end, cast(:now as timestamptz)) as modified
+    coalesce(u.modified, cast(:now as timestamptz)) as modified
 from profile_values as v
 left join kind.entities as n on n.entity_id = v.entity_id
 left join kind.identifiers as i on i.identifier_id = n.key_id
-left join profile_before as b on b.entity_id = v.entity_id and b._place = 1
+left join unchanged_profiles as u on u.entity_id = v.entity_id
 
 -- name: figures
 select

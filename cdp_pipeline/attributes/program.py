@@ -18,11 +18,12 @@ from cdp_pipeline.attributes.calculation import Calculation, calculation_of, fin
 from cdp_pipeline.attributes.definition_errors import WrongDefinition
 from cdp_pipeline.attributes.forgiving import forgiving
 from cdp_pipeline.attributes.graph import BASE, Graph, Node
-from cdp_pipeline.attributes.language import at_no_time, read_expression
+from cdp_pipeline.attributes.language import read_expression
 from cdp_pipeline.attributes.lists import as_list
-from cdp_pipeline.attributes.plan import SQL, Plan, named, no_rows
+from cdp_pipeline.attributes.plan import SQL, Plan, no_rows
 from cdp_pipeline.attributes.query import results_query
 from cdp_pipeline.attributes.readable import BASE_TABLE, PART_TABLE, Made, Readable
+from cdp_pipeline.attributes.types_told import types_told
 from cdp_pipeline.config.attribute import Attribute
 from cdp_pipeline.config.model import Entity
 from cdp_pipeline.errors import SqlError, WarehouseError
@@ -180,9 +181,8 @@ class Program:
         known: dict[str, exp.Expr] = {name: exp.column(name, table="r", quoted=True) for name in self._by_id}
         types = {name: calculation.type for name, calculation in self._by_id.items()}
         tree = bind_known(read_expression(attribute.value, types), known)
-        query = exp.select(exp.alias_(at_no_time(tree), "value")).from_(no_rows(types, "r"))
-        (_, type_name), *_ = self._connection.describe(named("derived_type", query))
-        natural = exp.DataType.build(type_name, dialect=self._connection.dialect, udt=True)
+        query = exp.select(exp.alias_(tree, "value")).from_(no_rows(types, "r"))
+        natural = types_told(self._connection, "derived_type", query)["value"]
         calculation = finished(attribute, tree, natural, Columns(forgiving=attribute.on_error == "null"))
         self._later.append(calculation)
         return calculation

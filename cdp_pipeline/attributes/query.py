@@ -16,6 +16,7 @@ from cdp_pipeline.attributes.calculation import Calculation
 from cdp_pipeline.attributes.families import EXACT, family_of
 from cdp_pipeline.attributes.plan import SQL, Part, Plan, Rows
 from cdp_pipeline.sql.json_paths import hoist_paths
+from cdp_pipeline.sql.shared_parts import share_parts
 
 
 def results_query(plan: Plan, calculations: Sequence[Calculation], owned: exp.Expr) -> exp.Select:
@@ -39,7 +40,8 @@ def with_rows(query: exp.Select, plan: Plan, needed: Sequence[Rows], owned: exp.
 
 
 def _rows(plan: Plan, rows: Rows, owned: exp.Expr) -> exp.Select:
-    source, trees = with_places(plan, rows, owned, [part.tree for part in rows.columns])
+    source, placed = with_places(plan, rows, owned, [part.tree for part in rows.columns])
+    source, trees = _with_shared(source, placed) if plan.json_is_text else (source, placed)
     keys = [
         exp.alias_(exp.column(source_name, table="f"), name)
         for name, source_name in zip(rows.key_columns, rows.key_sources, strict=True)
@@ -63,6 +65,16 @@ def with_places(plan: Plan, rows: Rows, owned: exp.Expr, trees: Sequence[exp.Exp
         kept = [exp.column(name, table="f") for name in ("entity_id", *rows.readable)]
         source = exp.select(*kept, *lists).from_(source).subquery("f")
     return source, placed
+
+
+def _with_shared(source: exp.Expr, trees: Sequence[exp.Expr]) -> tuple[exp.Expr, list[exp.Expr]]:
+    """The rows with what the trees have in common, and the trees over that; both name it `f`."""
+    shared = share_parts(trees, "_shared")
+    for level in shared.levels:
+        columns = [exp.alias_(tree, name) for name, tree in level]
+        query = exp.select(exp.Column(this=exp.Star(), table=exp.to_identifier("f")), *columns)
+        source = query.from_(source).subquery("f")
+    return source, shared.trees
 
 
 def _source(rows: Rows, owned: exp.Expr) -> exp.Expr:

@@ -13,8 +13,9 @@ from sqlglot import exp
 from cdp_pipeline.attributes.definition_errors import WrongDefinition
 from cdp_pipeline.attributes.families import family_of, name_of
 from cdp_pipeline.attributes.graph import BASE, Graph, Node
-from cdp_pipeline.attributes.language import at_no_time, read_expression, read_helper, read_query
-from cdp_pipeline.attributes.plan import Relation, events_relation, named, no_rows
+from cdp_pipeline.attributes.language import read_expression, read_helper, read_query
+from cdp_pipeline.attributes.plan import Relation, events_relation, no_rows
+from cdp_pipeline.attributes.types_told import types_told
 from cdp_pipeline.config.calculated import MetaAttribute, RowHelper
 from cdp_pipeline.config.model import Entity
 from cdp_pipeline.errors import SqlError, WarehouseError
@@ -154,12 +155,8 @@ class Readable:
         relations = self.relations
         tables = {name: no_rows(_owned(relations[name].columns), name) for name in query.reads}
         tree = per_entity(query, no_rows(_owned({}), "nobody"), tables)
-        described = self._connection.describe(named("query_type", at_no_time(tree)))
-        types = {
-            name: exp.DataType.build(type_name, dialect=self._connection.dialect, udt=True)
-            for name, type_name in described
-            if name in query.columns
-        }
+        told = types_told(self._connection, "query_type", tree)
+        types = {name: type_ for name, type_ in told.items() if name in query.columns}
         for name, type_ in types.items():
             if family_of(type_) is None:
                 raise SqlError(
@@ -200,9 +197,8 @@ class Readable:
 
     def _type(self, tree: exp.Expr) -> exp.DataType:
         nothing = no_rows(_owned(self.relations[BASE].columns), "f")
-        query = exp.select(exp.alias_(at_no_time(tree), "value")).from_(nothing)
-        (_, type_name), *_ = self._connection.describe(named("helper_type", query))
-        return exp.DataType.build(type_name, dialect=self._connection.dialect, udt=True)
+        query = exp.select(exp.alias_(tree, "value")).from_(nothing)
+        return types_told(self._connection, "helper_type", query)["value"]
 
 
 def in_order(entity: Entity, graph: Graph) -> list[tuple[Node, RowHelper | MetaAttribute]]:

@@ -103,6 +103,15 @@ def _duckdb_exact(arguments: Sequence[exp.Expr]) -> exp.Expr:
     return template(text, "duckdb")(arguments)
 
 
+def _duckdb_quick_exact(arguments: Sequence[exp.Expr]) -> exp.Expr:
+    to = arguments[1].args["to"]
+    digits, scale = (int(part.name) for part in (*to.expressions, exp.DataTypeParam(this=exp.Literal.number(0)))[:2])
+    quick = min(digits, max(_FAST_DIGITS, scale))
+    return template(f"CAST(TRY_CAST(:a AS DECIMAL({quick}, {scale})) AS DECIMAL({digits}, {scale}))", "duckdb")(
+        arguments
+    )
+
+
 # DuckDB reads most ISO 8601 texts as they stand; it wants seconds, and no blank before the zone.
 _DUCKDB_TIME = (
     f"CASE WHEN regexp_matches(:a, '{ISO_TIME}') AND left(:a, 4) <> '0000' THEN coalesce(TRY_CAST(:a AS TIMESTAMPTZ), "
@@ -126,9 +135,10 @@ _DUCKDB_AVERAGE = (
     "CASE WHEN sum(:a) < 0 THEN -count(:a) ELSE count(:a) END) // (2 * count(:a)) AS DECIMAL(38, 0)) "
     "* CAST(0.000000001 AS DECIMAL(10, 9))"
 )
-# A sum of decimals may wrap around silently; one of doubles tells how large it is.
+# DuckDB adds in 128 bits, which hold a little more than 38 digits, and fails where they overflow.
+_MOST = "99999999999999999999999999999.999999999"
 _DUCKDB_SUM = (
-    "CASE WHEN abs(sum(CAST(:a AS DOUBLE))) < 1e29 THEN sum(:a) WHEN count(:a) > 0 THEN "
+    f"CASE WHEN sum(:a) BETWEEN -{_MOST} AND {_MOST} THEN sum(:a) WHEN count(:a) > 0 THEN "
     "CAST('the sum is too large for numeric(38,9)' || left(CAST(count(:a) AS VARCHAR), 0) AS DECIMAL(38, 9)) END"
 )
 _DUCKDB_LIST = "list_sort(list(DISTINCT :a) FILTER (WHERE :a IS NOT NULL))"
@@ -168,6 +178,7 @@ FORMS: dict[str, Form] = {
     "cdp_paths": _duckdb_paths("json_extract"),
     "cdp_whole": _duckdb_whole,
     "cdp_exact": _duckdb_exact,
+    "cdp_quick_exact": _duckdb_quick_exact,
     "cdp_divide": template(
         "CASE WHEN CAST(:b AS DOUBLE) = 0 THEN CAST('division by zero' || left(CAST(:b AS TEXT), 0) AS DOUBLE) "
         "ELSE CAST(:a AS DOUBLE) / CAST(:b AS DOUBLE) END",

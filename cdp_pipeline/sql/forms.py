@@ -23,6 +23,7 @@ A statement says `cdp_hash(...)`; each engine's row here says what that is calle
     cdp_number_text(number)  its text; of a whole double without a fraction
     cdp_whole(text, null)    the text as a whole number of the type of `null`; an error when it is none
     cdp_exact(text, null)    the text as a numeric of the type of `null`; an error when it is none
+    cdp_quick_exact(text, null)  the same, or NULL: when it is none, and wherever the engine takes long to tell
     cdp_divide(a, b)         a / b in double precision; division by zero is an error
     cdp_like, cdp_ilike      like and ilike, where a backslash escapes
     cdp_matches(text, re)    whether a regular expression matches somewhere in the text

@@ -153,6 +153,7 @@ FORMS: dict[str, Form] = {
     "cdp_digits": template("regexp_replace(:a, '[^0-9]', '', 'g')", "postgres"),
     "cdp_whole": _whole,
     "cdp_exact": lambda arguments: exp.cast(arguments[0].copy(), arguments[1].args["to"].copy()),
+    "cdp_quick_exact": lambda arguments: arguments[1].copy(),
     "cdp_divide": template("CAST(:a AS DOUBLE PRECISION) / CAST(:b AS DOUBLE PRECISION)", "postgres"),
     "cdp_like": template("(:a LIKE :b ESCAPE '\\')", "postgres"),
     "cdp_ilike": template("(pg_temp.cdp_lower(:a) LIKE pg_temp.cdp_lower(:b) ESCAPE '\\')", "postgres"),

@@ -351,7 +351,7 @@ def test_a_profile_without_events_is_not_published(
     world.calculate(ALL)
     world.move(EVENTS[2], 1)
     world.upstream_changed(rebuilt=everything)
-    forgets_nothing = statement("nothing", "delete from profile_before where false")
+    forgets_nothing = statement("nothing", "delete from unchanged_profiles where false")
     take = Statements.__getitem__
     monkeypatch.setattr(
         Statements, "__getitem__", lambda self, name: forgets_nothing if name.startswith("forget") else take(self, name)

@@ -87,6 +87,13 @@ VALUES: list[tuple[str, Any]] = [
     ("cdp_exact('0.0000000005', cast(null as numeric(38, 9)))", Decimal("0.000000001")),
     ("cdp_exact('2.675', cast(null as numeric(12, 2)))", Decimal("2.68")),
     ("cdp_exact(cast(null as text), cast(null as numeric(38, 9)))", None),
+    ("coalesce(cdp_quick_exact('1.25', cast(null as numeric(38, 9))), 1.25)", Decimal("1.25")),
+    ("coalesce(cdp_quick_exact('x', cast(null as numeric(38, 9))), 7)", Decimal(7)),
+    ("coalesce(cdp_quick_exact('12345678901234567890', cast(null as numeric(38, 9))), 12345678901234567890)",
+     Decimal("12345678901234567890")),
+    ("coalesce(cdp_quick_exact('0.5', cast(null as numeric(38, 20))), 0.5)", Decimal("0.5")),
+    ("coalesce(cdp_quick_exact('2.675', cast(null as numeric(12, 2))), 2.68)", Decimal("2.68")),
+    ("cdp_quick_exact(cast(null as text), cast(null as numeric(38, 9)))", None),
     ("cdp_weight(cast(0 as numeric(38, 9)))", Decimal(0)),
     ("cdp_weight(cast(null as numeric(38, 9)))", Decimal(1)),
     ("""cdp_elements(cast('["a", [1, {"b": 2}], null]' as jsonb))""", ('"a"', '[1,{"b":2}]', "null")),
@@ -172,6 +179,9 @@ AGGREGATES: list[tuple[str, Any]] = [
     ("cdp_gathered(case when t.n > 1 then t.n end, -t.n)", "[5,4,3,2]"),
     ("cdp_any(cdp_hash(t.s))", min(uuid_of("a"), uuid_of("b"), uuid_of("B"), uuid_of(""))),
     ("cdp_sum(cast(t.x as numeric(38, 9)))", Decimal("-2.5")),
+    ("cdp_sum(cast(case when t.n < 3 then 49999999999999999999999999999 end as numeric(38, 9)))",
+     Decimal("99999999999999999999999999998")),
+    ("cdp_sum(cast(case when t.n < 1 then t.x end as numeric(38, 9)))", None),
     ("cdp_average(cast(t.x as numeric(38, 9)))", Decimal("-0.625")),
     ("cdp_list(t.s)", '["B","a","b"]'),
     ("cdp_list_double(cast(t.x as double precision))", "[-9.0,1.5,3.5]"),
@@ -233,6 +243,17 @@ def test_an_aggregate_gives_postgresqls_value(warehouse: Connection, text: str, 
 def test_what_has_no_value_is_an_error(warehouse: Connection, text: str) -> None:
     with pytest.raises(WarehouseError):
         value_of(warehouse, " ".join(("select max(", text, ") from", ROWS)))
+
+
+@pytest.mark.parametrize("rows", [1, 2, 4])
+def test_a_sum_has_38_digits_or_is_an_error(warehouse: Connection, rows: int) -> None:
+    half = "cast(60000000000000000000000000000 as numeric(38, 9))"
+    text = " ".join(("select cdp_sum(t.x) from (values", ", ".join([f"({half})"] * rows), ") as t (x)"))
+    if rows == 1:
+        assert value_of(warehouse, text) == Decimal("6e28")
+        return
+    with pytest.raises(WarehouseError):
+        value_of(warehouse, text)
 
 
 def test_what_two_tried_expressions_share_is_tried_in_both(warehouse: Connection) -> None:
