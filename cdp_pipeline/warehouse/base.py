@@ -5,7 +5,7 @@ shared. Every session's time zone is UTC.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import date
 from enum import Enum
@@ -82,6 +82,10 @@ class Connection(ABC):
     @abstractmethod
     def columns_of(self, schema: str, table: str) -> list[tuple[str, str]] | None:
         """The columns of a table or view with the engine's type names; None when there is no such table."""
+
+    @abstractmethod
+    def columns_in(self, schema: str) -> dict[str, list[tuple[str, str]]]:
+        """The same of all tables and views of a schema, by their names."""
 
     @abstractmethod
     def comment_of(self, schema: str, view: str) -> str | None:
@@ -191,17 +195,29 @@ class Connection(ABC):
 
     def create(self, table: Table, schema: str) -> None:
         """Makes the table, with what helps to find its rows, if it is not there; adds the columns that it lacks."""
-        there = self.columns_of(schema, table.name)
-        if there is None:
-            self.run(Statement(f"create.{table.name}", create_table(table, schema), cached=False))
-            return
-        self.add_columns(table, schema, {name for name, _ in there})
+        self.bring_up(table, schema, self.columns_of(schema, table.name))
 
-    def add_columns(self, table: Table, schema: str, there: Set[str]) -> None:
-        """Adds the columns that a table of an earlier release lacks; they are NULL until its stage writes it anew."""
+    def bring_up(self, table: Table, schema: str, there: Sequence[tuple[str, str]] | None) -> None:
+        """Makes a table, or adds the columns that one of an earlier release lacks.
+
+        Those are NULL until its stage writes it anew.
+
+        Args:
+            table: the table.
+            schema: the real schema.
+            there: its columns as they are; None: it is not there.
+        """
+        if there is None:
+            self.make(table, schema)
+            return
+        names = {name for name, _ in there}
         for column in table.columns:
-            if column.name not in there:
+            if column.name not in names:
                 self.run(Statement(f"add_column.{table.name}", _add_column(table, schema, column), cached=False))
+
+    def make(self, table: Table, schema: str) -> None:
+        """Makes a table that is not there."""
+        self.run(creation(table, schema))
 
     def set_up(self, project: str, shared: str, kinds: Sequence[str]) -> None:
         """Makes the schemas and tables that are not there yet, in one transaction.
@@ -222,8 +238,9 @@ class Connection(ABC):
             for schema, of_schema in ((shared, tables.SHARED), *((kind, tables.OF_A_KIND) for kind in kinds)):
                 if not self.has_schema(schema):
                     self.run(Statement("create.schema", _create_schema(schema), cached=False))
+                there = self.columns_in(schema)
                 for table in of_schema:
-                    self.create(table, schema)
+                    self.bring_up(table, schema, there.get(table.name))
                 if schema not in made:
                     self.run(_register(shared), name=schema, project=project)
 
@@ -255,6 +272,12 @@ def _register(shared: str) -> Statement:
     return Statement("schemas.register", insert, cached=False)
 
 
+@lru_cache(maxsize=KEPT_TEXTS)
+def creation(table: Table, schema: str) -> Statement:
+    """The statement that makes a table if it is not there, kept for the next warehouse."""
+    return Statement(f"create.{table.name}", create_table(table, schema))
+
+
 def create_table(table: Table, schema: str) -> exp.Expr:
     """The statement that makes a table if it is not there."""
     columns = [_definition(column) for column in table.columns]
@@ -270,6 +293,14 @@ def _add_column(table: Table, schema: str, column: Column) -> exp.Expr:
 def _definition(column: Column) -> exp.ColumnDef:
     kind = exp.DataType.build(column.type, dialect="postgres")
     return exp.ColumnDef(this=exp.to_identifier(column.name, quoted=True), kind=kind)
+
+
+def by_table(rows: Iterable[Row]) -> dict[str, list[tuple[str, str]]]:
+    """Rows of a table's name, a column's name and its type, as the columns of each table."""
+    found: dict[str, list[tuple[str, str]]] = {}
+    for table, column, kind in rows:
+        found.setdefault(table, []).append((column, kind))
+    return found
 
 
 _TYPE_CLASSES: dict[str, tuple[exp.DType, ...]] = {

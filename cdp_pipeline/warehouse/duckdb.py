@@ -27,7 +27,7 @@ from cdp_pipeline.errors import StatementStopped, WarehouseBusy, WarehouseError
 from cdp_pipeline.sql.json_values import canonical, contains
 from cdp_pipeline.sql.statements import Statement
 from cdp_pipeline.tables import Table
-from cdp_pipeline.warehouse.base import Connection, Row
+from cdp_pipeline.warehouse.base import Connection, Row, by_table
 
 _SETTINGS = (
     "SET TimeZone = 'UTC'",
@@ -180,6 +180,14 @@ class DuckDBConnection(Connection):
         )
         rows = self.fetch_text(query, {"schema": schema, "table": table}, "columns_of")
         return [(name, kind) for name, kind in rows] or None
+
+    @override
+    def columns_in(self, schema: str) -> dict[str, list[tuple[str, str]]]:
+        query = (
+            "SELECT table_name, column_name, data_type FROM duckdb_columns() WHERE schema_name = $schema "
+            "AND database_name = current_database() ORDER BY table_name, column_index"
+        )
+        return by_table(self.fetch_text(query, {"schema": schema}, "columns_in"))
 
     @override
     def comment_of(self, schema: str, view: str) -> str | None:

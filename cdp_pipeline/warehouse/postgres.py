@@ -23,7 +23,7 @@ from cdp_pipeline.sql.postgres import TRY, Rendered, render
 from cdp_pipeline.sql.postgres_forms import CASE_COLLATIONS
 from cdp_pipeline.sql.statements import KEPT_TEXTS, Statement
 from cdp_pipeline.tables import Table
-from cdp_pipeline.warehouse.base import Connection, Row, create_table
+from cdp_pipeline.warehouse.base import Connection, Row, by_table, creation
 from cdp_pipeline.warehouse.lock import Claim, Holder
 from cdp_pipeline.warehouse.postgres_errors import translated
 from cdp_pipeline.warehouse.postgres_load import as_csv, postgres_type
@@ -32,13 +32,13 @@ from cdp_pipeline.warehouse.postgres_upkeep import Upkeep
 
 _TEMPORARY = re.compile(r"^(?:CREATE TEMPORARY TABLE|DROP TABLE IF EXISTS) (?:pg_temp\.)?(\w+)")
 _COLUMNS = """
-SELECT a.attname, format_type(a.atttypid, a.atttypmod)
+SELECT c.relname, a.attname, format_type(a.atttypid, a.atttypmod)
 from pg_attribute as a
 join pg_class as c on c.oid = a.attrelid
 join pg_namespace as n on n.oid = c.relnamespace
-where n.nspname = %(schema)s and c.relname = %(table)s and a.attnum > 0 and not a.attisdropped
-    and c.relkind in ('r', 'p', 'v', 'm', 'f')
-order by a.attnum
+where n.nspname = %(schema)s and a.attnum > 0 and not a.attisdropped and c.relkind in ('r', 'p', 'v', 'm', 'f')
+    and (c.relname = %(table)s or (%(table)s::text is null and not c.relispartition))
+order by c.relname, a.attnum
 """
 _OTHERS = """
 SELECT DISTINCT grantee FROM information_schema.role_table_grants
@@ -290,7 +290,11 @@ class PostgresConnection(Connection):
     @override
     def columns_of(self, schema: str, table: str) -> list[tuple[str, str]] | None:
         rows = self.fetch_text(_COLUMNS, {"schema": schema, "table": table}, "columns_of")
-        return [(name, kind) for name, kind in rows] or None
+        return by_table(rows).get(table)
+
+    @override
+    def columns_in(self, schema: str) -> dict[str, list[tuple[str, str]]]:
+        return by_table(self.fetch_text(_COLUMNS, {"schema": schema, "table": None}, "columns_in"))
 
     @override
     def holder(self) -> Holder | None:
@@ -302,17 +306,16 @@ class PostgresConnection(Connection):
         return rows[0][0] if rows else None
 
     @override
-    def create(self, table: Table, schema: str) -> None:
-        """Makes the table; one of days of arrival is partitioned by their months. Indexes come with the first rows."""
+    def bring_up(self, table: Table, schema: str, there: Sequence[tuple[str, str]] | None) -> None:
         if table.daily:
             self._daily.append((schema, table.name))
-        there = self.columns_of(schema, table.name)
-        if there is not None:
-            self.add_columns(table, schema, {name for name, _ in there})
-            return
+        super().bring_up(table, schema, there)
+
+    @override
+    def make(self, table: Table, schema: str) -> None:
+        """Makes the table; one of days of arrival is partitioned by their months. Indexes come with the first rows."""
         by_day = " PARTITION BY RANGE (arrived_on)" if table.daily else ""
-        text = render(create_table(table, schema)).text
-        self.run_text(text + by_day, {}, f"create.{table.name}")
+        self.run_text(self.render(creation(table, schema)) + by_day, {}, f"create.{table.name}")
         if table.secret:
             name = f"{_quoted(schema)}.{_quoted(table.name)}"
             for (role,) in self.fetch_text(_OTHERS, {"schema": schema, "table": table.name}, "others"):
