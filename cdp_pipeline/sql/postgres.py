@@ -45,7 +45,7 @@ def render(tree: exp.Expr, *, pretty: bool = False) -> Rendered:
 
 def _text(tree: exp.Expr, pretty: bool) -> str:
     marked = rewrite_up(tree, lambda node: _mark(node) if isinstance(node, exp.Placeholder) else node)
-    pieces = marked.sql("postgres", comments=False, pretty=pretty).replace("%", "%%").split(_MARK)
+    pieces = marked.sql("postgres", comments=False, pretty=pretty, copy=False).replace("%", "%%").split(_MARK)
     return "".join(f"%({piece})s" if number % 2 else piece for number, piece in enumerate(pieces))
 
 

@@ -254,7 +254,7 @@ class Connection(ABC):
 
 def _rendered(dialect: str, statement: Statement) -> str:
     # Without comments: an engine tells by a text's first word how many rows it wrote.
-    return apply_forms(statement.tree, dialect).sql(dialect, comments=False)
+    return apply_forms(statement.tree, dialect).sql(dialect, comments=False, copy=False)
 
 
 @lru_cache(maxsize=KEPT_TEXTS)
