@@ -15,6 +15,7 @@ from sqlglot.errors import SqlglotError
 from sqlglot.parsers.postgres import PostgresParser
 
 from cdp_pipeline.errors import SqlError
+from cdp_pipeline.sql.bare import bare
 
 MAX_LENGTH = 10_000
 INTERVAL = re.compile(
@@ -88,7 +89,7 @@ def parse(text: str, what: str) -> exp.Expr:
             f"`{shortened(text)}` is not one {what}.", f"Write a single {what}, without `;` and without a name."
         )
     _check_size(trees[0], what)
-    return trees[0]
+    return bare(trees[0])
 
 
 def shortened(text: str) -> str:

@@ -64,11 +64,10 @@ def _duckdb_whole(arguments: Sequence[exp.Expr]) -> exp.Expr:
 
 def _duckdb_by_keys(function: str) -> Form:
     def fill(arguments: Sequence[exp.Expr]) -> exp.Expr:
-        keys = [
-            exp.PropertyEQ(this=exp.to_identifier(f"k{number}"), expression=key.copy())
-            for number, key in enumerate(arguments[1:])
-        ]
-        order = exp.Anonymous(this="struct_pack", expressions=keys)
+        # One key of bytes for each row, shared by all aggregates in that order: structs are compared field by field.
+        ascending = exp.Literal.string("ASC NULLS LAST")
+        keys = [part for key in arguments[1:] for part in (key.copy(), ascending.copy())]
+        order = exp.Anonymous(this="create_sort_key", expressions=keys)
         chosen = exp.Anonymous(this=function, expressions=[arguments[0].copy(), order])
         given = exp.Where(this=exp.Not(this=arguments[0].copy().is_(exp.null())))
         return exp.Filter(this=chosen, expression=given)

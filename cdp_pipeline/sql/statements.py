@@ -15,6 +15,8 @@ from importlib.resources import files
 import sqlglot
 from sqlglot import exp
 
+from cdp_pipeline.sql.bare import bare
+
 KEPT_TEXTS = 4000  # rendered texts that a process keeps; trees may name days, and a service never ends
 _NAME = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
 
@@ -95,14 +97,14 @@ def _load(package: str, file: str) -> dict[str, Statement]:
     parts = _NAME.split(files(package).joinpath(file).read_text(encoding="utf-8"))[1:]
     prefix = file.removesuffix(".sql")
     return {
-        name: Statement(f"{prefix}.{name}", sqlglot.parse_one(text, read="postgres"))
+        name: Statement(f"{prefix}.{name}", bare(sqlglot.parse_one(text, read="postgres")))
         for name, text in zip(parts[::2], parts[1::2], strict=True)
     }
 
 
 def statement(name: str, text: str) -> Statement:
     """A statement written in Python, for one that depends on the project too much to stand in a file."""
-    return Statement(name, sqlglot.parse_one(text, read="postgres"), cached=False)
+    return Statement(name, bare(sqlglot.parse_one(text, read="postgres")), cached=False)
 
 
 def from_tree(name: str, tree: exp.Expr) -> Statement:

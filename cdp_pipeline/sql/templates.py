@@ -5,6 +5,8 @@ from collections.abc import Callable, Sequence
 import sqlglot
 from sqlglot import exp
 
+from cdp_pipeline.sql.bare import bare
+
 Form = Callable[[Sequence[exp.Expr]], exp.Expr]
 
 ISO_TIME = r"^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:[0-5]\d(\.\d+)?)?( ?(Z|z|[+-](0\d|1[0-5])(:?[0-5]\d)?))?)?$"
@@ -12,7 +14,7 @@ ISO_TIME = r"^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:[0-5]\d(\.\d+)?)?( ?(Z|z|[+-](0
 
 def template(text: str, dialect: str) -> Form:
     """A form written as text in the engine's own dialect, with the arguments as :a, :b, :c."""
-    tree = sqlglot.parse_one(text, read=dialect)
+    tree = bare(sqlglot.parse_one(text, read=dialect))
 
     def fill(arguments: Sequence[exp.Expr]) -> exp.Expr:
         filled = tree.copy()
