@@ -1,14 +1,16 @@
 """What attributes cost: a hundred of them beside ten, over the same events.
 
-    python -m benchmarks.attributes [--people 500000] [--events 10]
+    python -m benchmarks.attributes [--people 500000] [--events 10] [--mix grid|motley]
 
-It prints the CPU seconds of the stage `profiles` alone, which calculates all of them for everybody.
+It prints the CPU seconds of the stage `profiles` alone, which calculates all of them for everybody. A grid is what a
+project has that asks the same of many things: sum, average, greatest, first and last of five numbers in four types of
+event. In a motley hardly two attributes read the same under the same conditions.
 """
 
 import argparse
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -49,6 +51,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.attributes", description=__doc__)
     parser.add_argument("--people", type=int, default=500_000, help="people of one e-mail each")
     parser.add_argument("--events", type=int, default=10, help="events of each of them")
+    parser.add_argument("--mix", choices=sorted(MIXES), default="grid", help="what the attributes are")
     arguments = parser.parse_args()
     table = Table(title="Attributes, in CPU seconds of the stage", title_justify="left")
     for name in ("attributes", "CPU s", "wall s", "times ten"):
@@ -58,7 +61,9 @@ def main() -> None:
         _land(folder, arguments.people, arguments.events)
         ten = None
         for count in (10, 100):
-            (folder / "project.yaml").write_text(PROJECT.format(attributes=_attributes(count)), encoding="utf-8")
+            (folder / "project.yaml").write_text(
+                PROJECT.format(attributes=_attributes(arguments.mix, count)), encoding="utf-8"
+            )
             with open_session(load_project(folder), "benchmark", lambda holder: None) as session:
                 if ten is None:
                     list(run_stages(session.connection, session.project, session.run))
@@ -74,14 +79,22 @@ def _measure(session: Session) -> tuple[float, float]:
     return time.process_time() - cpu, time.perf_counter() - wall
 
 
-def _attributes(count: int) -> str:
-    return "\n".join(line for line, _ in zip(_endless(), range(count), strict=False))
+def _attributes(mix: str, count: int) -> str:
+    return "\n".join(line for line, _ in zip(MIXES[mix](), range(count), strict=False))
 
 
-def _endless() -> Iterator[str]:
+def _grid() -> Iterator[str]:
+    """Five sorts over five numbers and four types of event; the first ten are of all sorts and numbers."""
+    for number in range(100):
+        sort = ("sum", "avg", "max", "first", "last")[number % 5]
+        amount, of = divmod((number // 5 + 4 * (number % 5)) % 20, 4)
+        value = f"(payload->>'{NUMBERS[amount]}')::numeric(38,9)"
+        yield f'      - {{id: a{number}, type: {sort}, value: "{value}", events: {TYPES[of]}}}'
+
+
+def _motley() -> Iterator[str]:
     """Attributes of all sorts, each other than those before."""
-    number = 0
-    while True:
+    for number in range(100):
         of, place, amount = TYPES[number % 4], PLACES[number % 10], NUMBERS[number % 5]
         exact = f"(payload->>'{amount}')::numeric(38,9)"
         sorts = (
@@ -95,7 +108,9 @@ def _endless() -> Iterator[str]:
             f'type: expression, value: "sum({exact}) / nullif(count(*), 0)::double precision", events: {of}',
         )
         yield f"      - {{id: a{number}, {sorts[number % len(sorts)]}}}"
-        number += 1
+
+
+MIXES: dict[str, Callable[[], Iterator[str]]] = {"grid": _grid, "motley": _motley}
 
 
 def _land(folder: Path, people: int, events: int) -> None:

@@ -75,8 +75,8 @@ def _part_two(folder: Path, arguments: argparse.Namespace, table: Table) -> None
         link = _land(folder, days, email=["p1@x.org"], other=["p2@x.org"], cookie=["c1"])
         _measure(session, table, "a link that makes two people one", full)
         link.unlink()
-        day = (START + timedelta(days)).date()
-        _measure(session, table, "it is taken away: they part", full, Days(day, day))
+        taken = (START + timedelta(days)).date()
+        _measure(session, table, "it is taken away: they part", full, Days(taken, taken))
         # A day of a hundredth of the people, half of whom come for the first time.
         more = [n for n in range(people - people // 200, people + people // 200) for _ in range(events)]
         _visits(folder, days + 1, more)
