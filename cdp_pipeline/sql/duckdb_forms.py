@@ -128,11 +128,22 @@ _DUCKDB_KIND_OF_TEXT = (
     "WHEN '[' THEN 'array' WHEN '\"' THEN 'string' WHEN 't' THEN 'boolean' WHEN 'f' THEN 'boolean' "
     f"WHEN 'n' THEN 'null' ELSE {_DUCKDB_KIND.format('json_type(:a)')} END"
 )
+
+
 # The sum in whole billionths, twice, plus or minus the count: integer division then rounds half away from zero.
+def _average(billionths: str, digits: int) -> str:
+    """An average, rounded half away from zero, by whole numbers of billionths; so many digits hold the sum."""
+    half = "CASE WHEN sum(:a) < 0 THEN -count(:a) ELSE count(:a) END"
+    whole = f"CAST(({billionths} * 2 + {half}) // (2 * count(:a)) AS DECIMAL({digits}, 0))"
+    return f"CAST({whole} * CAST(0.000000001 AS DECIMAL(10, 9)) AS DECIMAL(38, 9))"
+
+
+# A sum of usual size is taken apart in 64 bits; the way by its text is ten times as long.
+_SMALL = "CAST(sum(:a) AS DECIMAL(18, 9))"
+_FEW = f"(CAST(trunc({_SMALL}) AS BIGINT) * 1000000000 + CAST(({_SMALL} - trunc({_SMALL})) * 1000000000 AS BIGINT))"
+_MANY = "CAST(replace(CAST(sum(:a) AS VARCHAR), '.', '') AS HUGEINT)"
 _DUCKDB_AVERAGE = (
-    "CAST((CAST(replace(CAST(sum(:a) AS VARCHAR), '.', '') AS HUGEINT) * 2 + "
-    "CASE WHEN sum(:a) < 0 THEN -count(:a) ELSE count(:a) END) // (2 * count(:a)) AS DECIMAL(38, 0)) "
-    "* CAST(0.000000001 AS DECIMAL(10, 9))"
+    f"CASE WHEN sum(:a) BETWEEN -999999999 AND 999999999 THEN {_average(_FEW, 18)} ELSE {_average(_MANY, 38)} END"
 )
 # DuckDB adds in 128 bits, which hold a little more than 38 digits, and fails where they overflow.
 _MOST = "99999999999999999999999999999.999999999"
