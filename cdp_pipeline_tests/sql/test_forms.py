@@ -185,11 +185,20 @@ AGGREGATES: list[tuple[str, Any]] = [
     ),
     ("cdp_sum(cast(case when t.n < 1 then t.x end as numeric(38, 9)))", None),
     ("cdp_average(cast(t.x as numeric(38, 9)))", Decimal("-0.625")),
-    *((f"cdp_average(cast(case when t.n < 4 then {sign}cast({value} as numeric(38, 9)) * t.n end as numeric(38, 9)))",
-       Decimal(sign + average))
-      for sign in ("", "-") for value, average in (
-          ("0.000000001", "0.000000002"), ("166666666.5", "333333333"), ("166666666.50000001", "333333333.00000002"),
-          ("500000000.123456789", "1000000000.246913578"), ("12345678901234567890.5", "24691357802469135781"))),
+    *(
+        (
+            f"cdp_average(case when t.n < 4 then cast({sign}{value} as numeric(38, 9)) * t.n end)",
+            Decimal(sign + average),
+        )
+        for sign in ("", "-")
+        for value, average in (
+            ("0.000000001", "0.000000002"),
+            ("166666666.5", "333333333"),
+            ("166666666.50000001", "333333333.00000002"),
+            ("500000000.123456789", "1000000000.246913578"),
+            ("12345678901234567890.5", "24691357802469135781"),
+        )
+    ),
     ("cdp_list(t.s)", '["B","a","b"]'),
     ("cdp_list_double(cast(t.x as double precision))", "[-9.0,1.5,3.5]"),
     ("min(t.s)", "B"),
