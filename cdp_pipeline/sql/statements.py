@@ -49,7 +49,7 @@ class Statement:
     def key(self) -> tuple[object, ...]:
         """What two statements of the same text have in common, where it is `cached`."""
         trees = tuple((name, tree.sql("postgres")) for name, tree in sorted(self.trees.items()))
-        return id(self.template), self.schemas, trees
+        return self.name, self.schemas, trees
 
     @property
     def tree(self) -> exp.Expr:

@@ -4,6 +4,7 @@ A room speaks to a `Connection`; it never asks which engine it is. A new engine 
 shared. Every session's time zone is UTC.
 """
 
+import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -275,7 +276,8 @@ def _register(shared: str) -> Statement:
 @lru_cache(maxsize=KEPT_TEXTS)
 def creation(table: Table, schema: str) -> Statement:
     """The statement that makes a table if it is not there, kept for the next warehouse."""
-    return Statement(f"create.{table.name}", create_table(table, schema))
+    columns = hashlib.sha256(repr(table.columns).encode()).hexdigest()[:12]
+    return Statement(f"create.{schema}.{table.name}.{columns}", create_table(table, schema))
 
 
 def create_table(table: Table, schema: str) -> exp.Expr:
