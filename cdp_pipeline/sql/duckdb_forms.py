@@ -68,9 +68,8 @@ def _duckdb_by_keys(function: str) -> Form:
         ascending = exp.Literal.string("ASC NULLS LAST")
         keys = [part for key in arguments[1:] for part in (key.copy(), ascending.copy())]
         order = exp.Anonymous(this="create_sort_key", expressions=keys)
-        chosen = exp.Anonymous(this=function, expressions=[arguments[0].copy(), order])
-        given = exp.Where(this=exp.Not(this=arguments[0].copy().is_(exp.null())))
-        return exp.Filter(this=chosen, expression=given)
+        # Values that are NULL are left out without a FILTER, for which DuckDB would cut all columns of all aggregates.
+        return exp.Anonymous(this=function, expressions=[arguments[0].copy(), order])
 
     return fill
 
