@@ -26,12 +26,13 @@ def types_told(connection: Connection, name: str, query: exp.Expr) -> dict[str, 
     """
     query = at_no_time(query)
     key = connection.dialect, query
-    if key not in _TOLD:
-        described = connection.describe(from_tree(f"profiles.{name}", query))
-        if len(_TOLD) >= KEPT_TEXTS:
-            _TOLD.clear()
-        _TOLD[key] = {
+    told = _TOLD.get(key)
+    if told is None:
+        told = {
             column: exp.DataType.build(type_name, dialect=connection.dialect, udt=True)
-            for column, type_name in described
+            for column, type_name in connection.describe(from_tree(f"profiles.{name}", query))
         }
-    return {column: type_.copy() for column, type_ in _TOLD[key].items()}
+        if len(_TOLD) >= KEPT_TEXTS:
+            _TOLD.clear()  # of several threads one may do so while another reads
+        _TOLD[key] = told
+    return {column: type_.copy() for column, type_ in told.items()}

@@ -19,6 +19,7 @@ from sqlglot import exp
 
 from cdp_pipeline import tables
 from cdp_pipeline.config.model import Entity, Project
+from cdp_pipeline.errors import WarehouseError
 from cdp_pipeline.identity import entity_ids, gate, groups, hubs, ownership
 from cdp_pipeline.identity.decisions import Decisions, decisions_spec, read_decisions
 from cdp_pipeline.sql.statements import Statements
@@ -75,12 +76,14 @@ def map_entities(
     Raises:
         PublicationHeld: the gate holds the result back; the map is as it was.
         ContradictoryDecisions: two decisions contradict each other.
+        WarehouseError: the links are those of an earlier release.
         InvariantError: the result breaks an invariant; the map is as it was.
     """
     entity = project.entities[kind]
     with stage(connection, entity_map_spec(project, kind), run, full=full) as work:
         if work.due is Due.NOTHING:
             return work.facts
+        _must_have_pairs(work, kind)
         decisions = read_decisions(work, work.spec.schemas)
         decisions.must_agree(kind)
         _touch(work, entity, decisions)
@@ -92,6 +95,15 @@ def map_entities(
         _publish(work)
         _check(work)
     return work.facts
+
+
+def _must_have_pairs(work: Work, kind: str) -> None:
+    """An upgrade makes all of `identity_graph` due; whoever runs this stage by itself before would part everybody."""
+    if work.scalar(SQL["pairs_are_missing"]):
+        raise WarehouseError(
+            f"The links of {kind} were kept by an earlier release, and who is who cannot be read off them. Nothing was "
+            f"written. Materialize {kind}/identity_graph first; `cdp run` does so by itself."
+        )
 
 
 def _touch(work: Work, entity: Entity, decisions: Decisions) -> None:

@@ -1,3 +1,8 @@
+-- name: pairs_are_missing
+-- Links, and no pairs of them: those of a release that kept no pairs, before the links are worked out anew.
+select exists (select 1 from kind.identity_graph as g where g.kind <> 'same')
+    and not exists (select 1 from kind.linked_pairs as p)
+
 -- name: queue_decisions
 -- Identifiers that a decision was made or withdrawn about; what it took out of use is in nobody's component now, so the
 -- neighbours are looked at too.

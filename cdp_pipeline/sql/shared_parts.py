@@ -72,7 +72,10 @@ def _quickly(part: exp.Expr, column: exp.Column) -> tuple[exp.Expr, exp.Expr]:
 
 
 def _places(tree: exp.Expr) -> Iterator[exp.Expr]:
-    return (node for node in tree.find_all(exp.Bracket) if isinstance(node.this, exp.Column))
+    """Places that are written down; one that is calculated may be an error where its branch is not taken."""
+    for node in tree.find_all(exp.Bracket):
+        if isinstance(node.this, exp.Column) and all(isinstance(place, exp.Literal) for place in node.expressions):
+            yield node
 
 
 def _numbers(tree: exp.Expr) -> Iterator[exp.Expr]:

@@ -85,6 +85,14 @@ def test_a_condition_spares_what_it_leaves_out(tmp_path: Path) -> None:
     assert world.profiles(*(each.id for each in spared)) == {1: (2, 2, 1, 2, 1), 2: (0, 0, 0, 0, 0)}
 
 
+def test_a_branch_that_is_not_taken_spares_a_place_that_is_calculated(tmp_path: Path) -> None:
+    world = World(tmp_path, EVENTS)
+    place = "length((payload[version::integer])::text)"  # of a version that is no number
+    value = f"case when type = 'order' then 1 when type = 'refund' then {place} end"
+    world.calculate([attribute("most", "max", value), attribute("least", "min", f"{value} + 1")])
+    assert world.profiles("most", "least") == {1: (1, 2), 2: (1, 2)}
+
+
 def test_the_stage_works_again_once_the_attribute_is_mended(tmp_path: Path) -> None:
     world = World(tmp_path, EVENTS)
     failure(world, attribute("revenue", "sum", "(payload->>'n')::integer"))

@@ -4,7 +4,8 @@ from datetime import date
 
 import pytest
 
-from cdp_pipeline.errors import PublicationHeld
+from cdp_pipeline.errors import PublicationHeld, WarehouseError
+from cdp_pipeline.identity.entity_map import map_entities
 from cdp_pipeline_tests.pipeline.conftest import Start
 from cdp_pipeline_tests.pipeline.driver import Pipeline
 from cdp_pipeline_tests.pipeline.projects import day, lines, project, row
@@ -110,3 +111,22 @@ def test_a_warehouse_that_kept_no_groups_keeps_its_ids(start: Start) -> None:
     facts = pipeline.run()
     assert owners(pipeline) == before
     assert facts["customer/entity_map"].metrics["changes"] == 0
+
+
+@pytest.mark.parametrize("full", [False, True])
+def test_a_map_that_is_run_before_the_links_of_an_earlier_release_are_renewed_parts_nobody(
+    start: Start, full: bool
+) -> None:
+    pipeline = start(project(entities=OPEN))
+    land(pipeline, 1, row(1, email="e", web="w"), row(2, email="f"))
+    pipeline.run()
+    before = owners(pipeline)
+    pipeline.execute("delete from kind.linked_pairs as p")
+    pipeline.execute("update cdp.stages set definition = 'earlier' where stage = 'customer/identity_graph'")
+    decide(pipeline, "same", "e", "f", 10)
+    with pytest.raises(WarehouseError, match="customer/identity_graph first"):
+        map_entities(pipeline.connection, pipeline.project, "customer", pipeline.new_run(), full=full)
+    assert owners(pipeline) == before
+    pipeline.run()
+    assert len(set(owners(pipeline).values())) == 1
+    check_full_run(pipeline, "upgraded")
