@@ -80,7 +80,7 @@ def _places(tree: exp.Expr) -> Iterator[exp.Expr]:
 
 def _numbers(tree: exp.Expr) -> Iterator[exp.Expr]:
     for node in tree.find_all(exp.Anonymous):
-        if node.name.lower() == "cdp_exact" and isinstance(node.expressions[0], exp.Column):
+        if node.name.lower() == "cdp_exact" and isinstance(node.expressions[0].unnest(), exp.Column):
             yield node
 
 
