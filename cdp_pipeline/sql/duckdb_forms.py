@@ -80,14 +80,29 @@ def _duckdb_try(arguments: Sequence[exp.Expr]) -> exp.Expr:
     What several expressions share DuckDB works out once, before them, and so outside of TRY; it leaves what stands in
     a CASE where it is. The condition reads a column, for one that is known beforehand would be left out. A name of
     ours is that of an element in a lambda, and no column.
+
+    A COALESCE within TRY writes beyond its memory in DuckDB 1.5 as soon as a row fails; a CASE that says the same does
+    not.
     """
-    value = exp.Anonymous(this="TRY", expressions=[arguments[0].copy()])
+    value = exp.Anonymous(this="TRY", expressions=[_without_coalesce(arguments[0].copy())])
     columns = (column for column in arguments[0].find_all(exp.Column) if not column.name.startswith("cdp_"))
     column = next(columns, None)
     if column is None:
         return value
     always = exp.Not(this=exp.paren(column.copy().is_(exp.null())).is_(exp.null()))
     return exp.paren(exp.Case().when(always, value), copy=False)
+
+
+def _without_coalesce(tree: exp.Expr) -> exp.Expr:
+    for node in list(tree.find_all(exp.Coalesce))[::-1]:
+        *firsts, value = (each.copy() for each in (node.this, *node.expressions))
+        for first in reversed(firsts):
+            value = exp.Case().when(exp.paren(first).is_(exp.null()), value).else_(first)
+        value = exp.paren(value, copy=False)
+        if node is tree:
+            return value
+        node.replace(value)
+    return tree
 
 
 def _duckdb_exact(arguments: Sequence[exp.Expr]) -> exp.Expr:

@@ -3,6 +3,9 @@
 from datetime import date
 from typing import Any
 
+import pytest
+
+from cdp_pipeline.events import event_identifiers
 from cdp_pipeline.events.event_identifiers import identify_events
 from cdp_pipeline.events.identifier_values import BLOCKED_DEFAULTS
 from cdp_pipeline.events.landing import Days
@@ -286,3 +289,15 @@ def test_days_may_be_worked_out_again_though_nothing_changed(start: Start) -> No
         work(pipeline.connection, pipeline.project, "customer", pipeline.new_run(), days=days)
     after = pipeline.dump(without=("changed_in", "removed_event_identifiers", "stages", "sequence", "metrics"))
     assert after | {"customer.touched_identifiers": []} == before
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 3])
+def test_identifiers_that_are_gathered_by_parts_are_those_of_every_event(
+    start: Start, monkeypatch: pytest.MonkeyPatch, at_once: int
+) -> None:
+    monkeypatch.setattr(event_identifiers, "_EVENTS_AT_ONCE", at_once)
+    pipeline = start(project(WEB, kind("identifier: a, value: \"payload->'v'\"")))
+    pipeline.write(f"landing/{day(2)}/web.ndjson", lines(*(row(n, v=[f"x{n}", "y"]) for n in range(1, 7))))
+    facts = pipeline.run(until=STAGE)
+    assert found(pipeline) == {str(n): [f"a:x{n}", "a:y"] for n in range(1, 7)}
+    assert facts[STAGE].metrics["events_identified"] == 6
