@@ -321,7 +321,7 @@ where c.by_map or (i.identifier_id is null) <> (b.identifier_id is null)
 
 -- name: touch_links
 -- Both ends of the pairs that came or went as evidence; what operators called the same is looked at by itself. All events
--- of a pair that came are among those that were read.
+-- of a pair that came are among those that were read, but for one whose ends have changed places.
 insert into kind.touched_identifiers (identifier_id, trigger_event_id)
 with after as (
     select g.identifier_id, g.other_id
