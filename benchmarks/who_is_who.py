@@ -2,8 +2,8 @@
 
     python -m benchmarks.who_is_who [--people 500000] [--events 10] [--days 30] [--crowd 200000]
 
-It prints CPU seconds of the stages alone, each beside the full build of the same world. A small world goes first, so that
-no figure holds what a process costs once: reading and rendering the statements.
+It prints CPU seconds of the stages alone, each beside the full build of the same world. A small world goes first, so
+that no figure holds what a process costs once: reading and rendering the statements.
 """
 
 import argparse
@@ -62,7 +62,7 @@ def main() -> None:
         table.add_column(name, justify="left" if name == "what" else "right")
     with tempfile.TemporaryDirectory() as folder:
         small = argparse.Namespace(people=2_000, events=2, days=2)
-        _part_two(Path(folder) / "small", small, Table(*(column.header for column in table.columns)))
+        _part_two(Path(folder) / "small", small, Table(*(str(column.header) for column in table.columns)))
         _part_two(Path(folder) / "people", arguments, table)
         _crowd(Path(folder) / "crowd", arguments.crowd, table)
     Console().print(table)
