@@ -360,8 +360,9 @@ group by g.arrived_on
 -- name: unseen_identifiers
 -- An identifier in use that neither an event holds nor a row of a map.
 select count(*)
-from kind.identifiers as i
-where :concerned and i.identifier_id not in (select s.identifier_id from seen_now as s)
+from (select i.identifier_id from kind.identifiers as i where :concerned) as c
+where not exists (select 1 from kind.identifier_sightings as s where s.identifier_id = c.identifier_id)
+    and not exists (select 1 from kind.map_sightings as m where m.identifier_id = c.identifier_id)
 
 -- name: missing_identifiers
 -- An event's identifier that is not in use.

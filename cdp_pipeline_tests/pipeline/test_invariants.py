@@ -107,7 +107,7 @@ CASES = [
     Case(
         GRAPH,
         "every identifier in use has an event or a map's row",
-        "delete from seen_now as s",
+        "delete from kind.identifier_sightings as s",
         rows=2,
         within="identity_graph.add_identifiers",
     ),
