@@ -149,7 +149,7 @@ def _graph_asset(project: Project, kind: str) -> dg.AssetsDefinition:
     key = table_key(tables.IDENTITY_GRAPH, kind)
     upstream = table_key(tables.EVENT_IDENTIFIERS, kind)
     pii = any(identifier.pii for identifier in project.entities[kind].identifiers)
-    metadata = sql_metadata(identity_graph.SQL)
+    metadata = sql_metadata(*identity_graph.STATEMENTS)
     has_maps = bool(project.entities[kind].identity_maps)
     deps = [upstream, *([maps_key(kind)] if has_maps else []), table_key(tables.DECISIONS, kind)]
     specs = [

@@ -16,9 +16,10 @@ from sqlglot import exp
 from cdp_pipeline import tables
 from cdp_pipeline.config.model import Entity, Project
 from cdp_pipeline.events.landing import Days, last_day
+from cdp_pipeline.identity import in_use
 from cdp_pipeline.identity.renames import count_renames
 from cdp_pipeline.identity.same_links import link_decided
-from cdp_pipeline.sql.statements import Statements
+from cdp_pipeline.sql.statements import Statements, stands_in
 from cdp_pipeline.warehouse.base import Connection
 from cdp_pipeline.warehouse.stage import Due, Facts, Run, StageSpec, Work, stage
 
@@ -30,6 +31,7 @@ INVARIANTS = (
     "the identifiers of every map's row are in use",
 )
 _METHOD = "3"  # counted up when the same definition begins to give other rows
+STATEMENTS = (SQL, in_use.SQL)
 _EVERYTHING = {"concerned": exp.true(), "wanted": exp.true()}
 
 
@@ -71,75 +73,63 @@ def link_identifiers(
     return work.facts
 
 
-def _priority(entity: Entity) -> exp.Expr:
-    """The place of an identifier's type in the project file."""
-    case = exp.Case()
-    for number, identifier in enumerate(entity.identifiers):
-        is_type = exp.column("identifier_type", table="v").eq(identifier.type)
-        case = case.when(is_type, exp.Literal.number(number))
-    return case
-
-
 def _link_all(work: Work, entity: Entity) -> None:
-    for table in ("sightings", "map_sightings", "links", "pairs", "identifiers"):
+    for table in ("sightings", "map_sightings", "links"):
         work.run(SQL[f"remove_all_{table}"])
-    for name in ("add_sightings", "add_map_sightings", "renames", "pairs", "add_links", "seen_now"):
+    for name in ("add_sightings", "add_map_sightings", "renames", "pairs", "add_links"):
         work.run(SQL[name], _EVERYTHING)
-    work.run(SQL["add_identifiers"], {"priority": _priority(entity)})
+    in_use.gather_identifiers(work, entity)
     _add_map_links(work, exp.true())
-    work.run(SQL["add_pairs"], _EVERYTHING)
+    in_use.gather_pairs(work)
     count_renames(work)
     _ = work.number
 
 
 def _link_changed(work: Work, entity: Entity, days: Days | None) -> None:
     _find_changed(work, days)
-    for table in ("sightings", "links", "pairs", "identifiers"):
+    in_use.remember(work)
+    for table in ("sightings", "links"):
         work.run(SQL[f"remove_{table}"])
     has_new_rows = bool(work.scalar(SQL["any_changed_map_row"]))
     if has_new_rows:
         work.run(SQL["remove_map_sightings"])
         work.run(SQL["remove_map_links"])
-        work.run(SQL["add_map_sightings"], {"wanted": _in("m.primary_id", "primary_id", "changed_map_rows")})
-    concerned = {"concerned": _in("e.arrived_on", "arrived_on", "changed_sightings")}
-    sighted = _in("(u.arrived_on, u.identifier_id)", "arrived_on, identifier_id", "changed_sightings")
+        work.run(SQL["add_map_sightings"], {"wanted": stands_in("m.primary_id", "primary_id", "changed_map_rows")})
+    concerned = {"concerned": stands_in("e.arrived_on", "arrived_on", "changed_sightings")}
+    sighted = stands_in("(u.arrived_on, u.identifier_id)", "arrived_on, identifier_id", "changed_sightings")
     work.run(SQL["add_sightings"], concerned | {"wanted": sighted})
     either = exp.union(
         exp.select("identifier_id").from_("changed_links"), exp.select("identifier_id").from_("changed_ids")
     )
     work.run(SQL["renames"], {"concerned": exp.column("primary_id", table="s").isin(query=either)})
     # An event of two identifiers has one pair, and its anchor stands first in it: most events need not be read.
-    anchored = _in("e.identifier_ids[1]", "identifier_id", "changed_links")
+    anchored = stands_in("e.identifier_ids[1]", "identifier_id", "changed_links")
     longer: exp.Expr = exp.maybe_parse("cdp_size(e.identifier_ids) > 2", dialect="postgres")
     work.run(SQL["pairs"], {"concerned": exp.and_(concerned["concerned"], exp.or_(anchored, longer))})
-    linked = _in("(p.arrived_on, p.identifier_id, p.other_id)", "arrived_on, identifier_id, other_id", "changed_links")
+    columns = "arrived_on, identifier_id, other_id"
+    linked = stands_in("(p.arrived_on, p.identifier_id, p.other_id)", columns, "changed_links")
     work.run(SQL["add_links"], {"wanted": linked})
-    work.run(SQL["seen_now"], {"wanted": _in("s.identifier_id", "identifier_id", "changed_ids")})
-    work.run(SQL["add_identifiers"], {"priority": _priority(entity)})
+    in_use.gather_identifiers(work, entity)
     if has_new_rows:
         for name in ("turned_links", "remove_turned", "add_turned"):
             work.run(SQL[name])
-        _add_map_links(work, _in("(s.primary_id, s.identifier_id)", "identifier_id, other_id", "changed_map_pairs"))
-    work.run(
-        SQL["add_pairs"], {"wanted": _in("(g.identifier_id, g.other_id)", "identifier_id, other_id", "changed_pairs")}
-    )
-    work.run(SQL["touch_identifiers"])
-    work.run(SQL["touch_links"])
+        changed = stands_in("(s.primary_id, s.identifier_id)", "identifier_id, other_id", "changed_map_pairs")
+        _add_map_links(work, changed)
+    in_use.gather_pairs(work)
+    in_use.queue_touched(work)
     count_renames(work)
     _ = work.number
 
 
 def _find_changed(work: Work, days: Days | None) -> None:
-    """What is to be worked out again, and what it was before."""
+    """What is to be worked out again."""
     first, final = (days.first, days.last) if days is not None else (date.max, date.max)
     work.run(SQL["changed_sightings"], since=work.since, first_day=first, final_day=final)
     work.run(SQL["changed_links"], since=work.since, first_day=first, final_day=final)
     work.run(SQL["changed_map_rows"], since=work.since)
     if days is not None:
         work.run(SQL["add_map_rows_of_days"], since=work.since, first_day=first, final_day=final)
-    for name in ("changed_map_pairs", "changed_pairs", "changed_days", "changed_ids"):
-        work.run(SQL[name])
-    for name in ("identifiers_before", "pairs_before"):
+    for name in ("changed_map_pairs", "changed_days", "changed_ids"):
         work.run(SQL[name])
 
 
@@ -152,21 +142,18 @@ def _add_map_links(work: Work, concerned: exp.Expr) -> None:
     work.run(SQL["add_map_links"], {"concerned": concerned})
 
 
-def _in(value: str, columns: str, table: str) -> exp.Expr:
-    """The condition that a value, or a tuple of values, stands in a temporary table."""
-    query = exp.select(*columns.split(", ")).distinct().from_(table)
-    return exp.In(this=exp.maybe_parse(value, dialect="postgres"), query=exp.Subquery(this=query))
-
-
 def _measure(work: Work, loose: int, window: Days) -> None:
     everything = work.due is Due.ALL
     names = ("identifiers", "links_by_day", "identifiers_touched")
     work.measure(**dict(zip(names, work.fetch(SQL["figures"])[0], strict=True)))
-    days = exp.true() if everything else _in("g.arrived_on", "arrived_on", "changed_days")
+    days = exp.true() if everything else stands_in("g.arrived_on", "arrived_on", "changed_days")
     for day, links in work.fetch(SQL["figures_by_day"], {"days": days}):
         if day in window:  # rows of maps say times of their own
             work.facts.days[day] = {"links": links}
-    concerned = exp.true() if everything else _in("i.identifier_id", "identifier_id", "changed_ids")
+    # Whoever was seen on the changed days need not be looked for on all others.
+    seen_lately = stands_in("i.identifier_id", "identifier_id", "sightings_after")
+    changed = stands_in("i.identifier_id", "identifier_id", "changed_ids")
+    concerned = exp.true() if everything else exp.and_(changed, exp.not_(seen_lately))
     unseen = work.fetch(SQL["unseen_identifiers"], {"concerned": concerned})[0][0]
     work.run(SQL["link_ends"], {"days": days})
     loose += work.scalar(SQL["loose_links"])

@@ -146,23 +146,6 @@ from (
 ) as o
 left join renames as t on t.origin_id = o.identifier_id and t.target_id = o.other_id
 
--- name: identifiers_before
-create temporary table identifiers_before as
-select i.identifier_id, i.superseded from kind.identifiers as i
-where i.identifier_id in (select c.identifier_id from changed_ids as c)
-
--- name: changed_pairs
-create temporary table changed_pairs as
-select c.identifier_id, c.other_id from changed_links as c
-union
-select m.identifier_id, m.other_id from changed_map_pairs as m
-
--- name: pairs_before
-create temporary table pairs_before as
-select g.identifier_id, g.other_id
-from kind.linked_pairs as g
-where (g.identifier_id, g.other_id) in (select c.identifier_id, c.other_id from changed_links as c)
-
 -- name: remove_sightings
 delete from kind.identifier_sightings as s
 using changed_sightings as c
@@ -262,88 +245,6 @@ insert into kind.identity_graph (
 )
 select t.arrived_on, t.other_id, t.identifier_id, t.kind, t.first_seen, t.last_seen, t.events, t.first_event_id
 from turned_links as t
-
--- name: remove_pairs
-delete from kind.linked_pairs as g
-where (g.identifier_id, g.other_id) in (select c.identifier_id, c.other_id from changed_pairs as c)
-
--- name: remove_all_pairs
-delete from kind.linked_pairs as g
-
--- name: add_pairs
-insert into kind.linked_pairs (identifier_id, other_id, of_events, of_maps, last_seen)
-select g.identifier_id, g.other_id, max(case when g.kind = 'map' then 0 else 1 end) = 1,
-    max(case when g.kind = 'map' then 1 else 0 end) = 1, max(g.last_seen)
-from kind.identity_graph as g
-where g.kind <> 'same' and :wanted
-group by g.identifier_id, g.other_id
-
--- name: remove_identifiers
-delete from kind.identifiers as i
-where i.identifier_id in (select c.identifier_id from changed_ids as c)
-
--- name: remove_all_identifiers
-delete from kind.identifiers as i
-
--- name: seen_now
--- When and how often each identifier was seen, over all days.
-create temporary table seen_now as
-select u.identifier_id, min(u.first_seen) as first_seen, max(u.last_seen) as last_seen,
-    cast(sum(u.events) as bigint) as events, cdp_first(u.first_event_id, u.first_seen, u.first_event_id) as first_event_id
-from (
-    select s.identifier_id, s.first_seen, s.last_seen, s.events, s.first_event_id
-    from kind.identifier_sightings as s
-    where :wanted
-    union all
-    select s.identifier_id, s.seen_at, s.seen_at, cast(0 as bigint), cast(null as uuid)
-    from kind.map_sightings as s
-    where :wanted
-) as u
-group by u.identifier_id
-
--- name: add_identifiers
-insert into kind.identifiers (
-    identifier_id, identifier_type, value, first_seen, last_seen, events, priority, superseded, first_event_id
-)
-select u.identifier_id, v.identifier_type, v.value, u.first_seen, u.last_seen, u.events, :priority, 0, u.first_event_id
-from seen_now as u
-join kind.identifier_values as v on v.identifier_id = u.identifier_id
-
--- name: touch_identifiers
--- Identifiers that came or went, and all of map rows that changed: how links are ranked depends on all that a row says.
-insert into kind.touched_identifiers (identifier_id, trigger_event_id)
-select c.identifier_id,
-    case when (i.identifier_id is null) <> (b.identifier_id is null) then i.first_event_id end
-from changed_ids as c
-left join kind.identifiers as i on i.identifier_id = c.identifier_id
-left join identifiers_before as b on b.identifier_id = c.identifier_id
-where c.by_map or (i.identifier_id is null) <> (b.identifier_id is null)
-
--- name: touch_links
--- Both ends of the pairs that came or went as evidence; what operators called the same is looked at by itself. All events
--- of a pair that came are among those that were read, but for one whose ends have changed places.
-insert into kind.touched_identifiers (identifier_id, trigger_event_id)
-with after as (
-    select g.identifier_id, g.other_id
-    from kind.linked_pairs as g
-    where (g.identifier_id, g.other_id) in (select c.identifier_id, c.other_id from changed_links as c)
-),
-different as (
-    select a.identifier_id, a.other_id, cdp_first(p.event_id, p.event_time, p.event_id) as first_event_id
-    from after as a
-    left join pairs_before as b on b.identifier_id = a.identifier_id and b.other_id = a.other_id
-    left join pairs as p on p.identifier_id = a.identifier_id and p.other_id = a.other_id
-    where b.identifier_id is null
-    group by a.identifier_id, a.other_id
-    union all
-    select b.identifier_id, b.other_id, cast(null as uuid) as first_event_id
-    from pairs_before as b
-    left join after as a on a.identifier_id = b.identifier_id and a.other_id = b.other_id
-    where a.identifier_id is null
-)
-select d.identifier_id, d.first_event_id from different as d
-union all
-select d.other_id, d.first_event_id from different as d
 
 -- name: figures
 select

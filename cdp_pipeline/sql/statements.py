@@ -110,3 +110,9 @@ def statement(name: str, text: str) -> Statement:
 def from_tree(name: str, tree: exp.Expr) -> Statement:
     """A statement that was built as a tree."""
     return Statement(name, tree, cached=False)
+
+
+def stands_in(value: str, columns: str, table: str) -> exp.Expr:
+    """The condition that a value, or a tuple of values, stands in a temporary table."""
+    query = exp.select(*columns.split(", ")).distinct().from_(table)
+    return exp.In(this=exp.maybe_parse(value, dialect="postgres"), query=exp.Subquery(this=query))
