@@ -3,7 +3,11 @@
 create temporary table changed_events as
 select e.event_id, e.arrived_on
 from cdp.customer_events as e
-where e.landed_in > :since or e.arrived_on between :first_day and :final_day
+where e.landed_in > :since
+union all
+select e.event_id, e.arrived_on
+from cdp.customer_events as e
+where e.landed_in <= :since and e.arrived_on between :first_day and :final_day
 
 -- name: nothing_extracted
 create temporary table extracted (event_number bigint, event_id uuid, arrived_on date, event_time timestamptz)

@@ -124,8 +124,9 @@ def _link_changed(work: Work, entity: Entity, days: Days | None) -> None:
 def _find_changed(work: Work, days: Days | None) -> None:
     """What is to be worked out again."""
     first, final = (days.first, days.last) if days is not None else (date.max, date.max)
-    work.run(SQL["changed_sightings"], since=work.since, first_day=first, final_day=final)
-    work.run(SQL["changed_links"], since=work.since, first_day=first, final_day=final)
+    work.run(SQL["changed_carriers"], since=work.since, first_day=first, final_day=final)
+    work.run(SQL["changed_sightings"])
+    work.run(SQL["changed_links"])
     work.run(SQL["changed_map_rows"], since=work.since)
     if days is not None:
         work.run(SQL["add_map_rows_of_days"], since=work.since, first_day=first, final_day=final)
@@ -158,5 +159,6 @@ def _measure(work: Work, loose: int, window: Days) -> None:
     work.run(SQL["link_ends"], {"days": days})
     loose += work.scalar(SQL["loose_links"])
     work.facts.invariants |= {INVARIANTS[0]: unseen, INVARIANTS[1]: loose}
-    work.must_be_empty(INVARIANTS[2], SQL["missing_identifiers"], since=work.since)
+    work.run(SQL["carried"], since=work.since)
+    work.must_be_empty(INVARIANTS[2], SQL["missing_identifiers"])
     work.must_be_empty(INVARIANTS[3], SQL["missing_map_identifiers"], since=work.since)

@@ -1,37 +1,35 @@
+-- name: changed_carriers
+-- The identifiers of events that changed, as they are and as they were, and of the events of the days asked for. Each
+-- condition stands by itself, so that an engine can pass over what it rules out.
+create temporary table changed_carriers as
+select a.arrived_on, a.identifier_ids from kind.event_identifiers as a where a.changed_in > :since
+union all
+select a.arrived_on, a.identifier_ids
+from kind.event_identifiers as a
+where a.changed_in <= :since and a.arrived_on between :first_day and :final_day
+union all
+select r.arrived_on, r.identifier_ids from kind.removed_event_identifiers as r where r.removed_in > :since
+
 -- name: changed_sightings
 -- Identifiers on days of arrival whose events changed.
 create temporary table changed_sightings as
 select distinct c.arrived_on, c.identifier_id
-from (
-    select a.arrived_on, unnest(a.identifier_ids) as identifier_id
-    from kind.event_identifiers as a
-    where a.changed_in > :since or a.arrived_on between :first_day and :final_day
-    union all
-    select r.arrived_on, unnest(r.identifier_ids) as identifier_id
-    from kind.removed_event_identifiers as r
-    where r.removed_in > :since
-) as c
+from (select a.arrived_on, unnest(a.identifier_ids) as identifier_id from changed_carriers as a) as c
 
 -- name: changed_links
 -- Pairs on days of arrival whose events changed. Of two of the same type either may stand first (see `renames`).
 create temporary table changed_links as
-with changed as (
-    select a.arrived_on, a.identifier_ids from kind.event_identifiers as a
-    where a.changed_in > :since or a.arrived_on between :first_day and :final_day
-    union all
-    select r.arrived_on, r.identifier_ids from kind.removed_event_identifiers as r where r.removed_in > :since
-),
-linked as (
+with linked as (
     select distinct p.arrived_on, p.a, p.b, v.identifier_type = w.identifier_type as is_of_one_type
     from (
         select c.arrived_on, c.identifier_ids[1] as a, unnest(c.identifier_ids[2:cdp_size(c.identifier_ids)]) as b
-        from changed as c
+        from changed_carriers as c
         where cdp_size(c.identifier_ids) > 1
         union all
         select d.arrived_on,
             unnest(d.identifier_ids[1:cdp_size(d.identifier_ids) - 1]) as a,
             unnest(d.identifier_ids[2:cdp_size(d.identifier_ids)]) as b
-        from changed as d
+        from changed_carriers as d
         where cdp_size(d.identifier_ids) > 1
     ) as p
     join kind.identifier_values as v on v.identifier_id = p.a
@@ -265,12 +263,14 @@ from (select i.identifier_id from kind.identifiers as i where :concerned) as c
 where not exists (select 1 from kind.identifier_sightings as s where s.identifier_id = c.identifier_id)
     and not exists (select 1 from kind.map_sightings as m where m.identifier_id = c.identifier_id)
 
+-- name: carried
+create temporary table carried as
+select distinct unnest(e.identifier_ids) as identifier_id from kind.event_identifiers as e where e.changed_in > :since
+
 -- name: missing_identifiers
 -- An event's identifier that is not in use.
 select count(*)
-from (
-    select distinct unnest(e.identifier_ids) as identifier_id from kind.event_identifiers as e where e.changed_in > :since
-) as u
+from carried as u
 left join kind.identifiers as i on i.identifier_id = u.identifier_id
 where i.identifier_id is null
 
