@@ -154,7 +154,7 @@ class _Profiles:
 
     def _replace(self) -> None:
         work = self._work
-        work.measure(profiles_removed=self._count("profiles_removed"))
+        work.measure(profiles_removed=work.scalar(SQL["profiles_removed"].bind({}, concerned=self._concerned())))
         work.run(SQL["unchanged_profiles"], {"same": self._same_values()})
         work.run(SQL["forget_all" if self._everyone else "forget_due"])
         work.run(self._insertion(), now=work.now, as_of=work.current_run.as_of)
@@ -176,15 +176,14 @@ class _Profiles:
     def _audit(self) -> None:
         work = self._work
         names = ("entities_calculated", "profiles", "profiles_changed")
-        figures = work.fetch(SQL["figures"], {"concerned": self._concerned()}, now=work.now)[0]
+        if not self._everyone:
+            work.run(SQL["profiles_now"])
+        profiles = exp.table_(PROFILES.name, db=KIND) if self._everyone else exp.to_table("profiles_now")
+        figures = work.fetch(SQL["figures"], {"profiles": profiles}, now=work.now)[0]
         work.measure(**dict(zip(names, figures, strict=True)), **self._working_out.figures)
-        for invariant, statement in INVARIANTS.items():
-            work.facts.invariants[invariant] = self._count(statement)
-
-    def _count(self, statement: str) -> int:
-        return int(
-            self._work.fetch(SQL[statement], {"concerned": self._concerned(), "stitched": self._stitched()})[0][0]
-        )
+        for invariant, name in INVARIANTS.items():
+            counted = work.fetch(SQL[name], {"profiles": profiles, "stitched": self._stitched()})
+            work.facts.invariants[invariant] = counted[0][0]
 
     def _concerned(self) -> exp.Expr:
         """Whether a profile `p` is of an entity that this transaction touches."""

@@ -186,34 +186,38 @@ left join kind.entities as n on n.entity_id = v.entity_id
 left join kind.identifiers as i on i.identifier_id = n.key_id
 left join unchanged_profiles as u on u.entity_id = v.entity_id
 
+-- name: profiles_now
+-- The profiles of who is touched, as they stand now.
+create temporary table profiles_now as
+select p.entity_id, p.modified
+from kind.profiles as p
+where p.entity_id in (select d.entity_id from profile_due as d)
+
 -- name: figures
 select
     (select count(*) from profile_values as v) as entities_calculated,
     (select count(*) from kind.profiles as p) as profiles,
-    (select count(*) from kind.profiles as p where p.modified = cast(:now as timestamptz) and :concerned) as profiles_changed
+    (select count(*) from :profiles as p where p.modified = cast(:now as timestamptz)) as profiles_changed
 
 -- name: entities_without_profile
 select count(*)
 from (select distinct d.entity_id from :stitched as d where d.entity_id is not null) as s
-where not exists (select 1 from kind.profiles as p where p.entity_id = s.entity_id)
+where not exists (select 1 from :profiles as p where p.entity_id = s.entity_id)
 
 -- name: profiles_without_events
 select count(*)
-from kind.profiles as p
-where :concerned
-    and not exists (select 1 from :stitched as s where s.entity_id = p.entity_id)
+from :profiles as p
+where not exists (select 1 from :stitched as s where s.entity_id = p.entity_id)
 
 -- name: doubled_profiles
 select count(*)
 from (
-    select p.entity_id from kind.profiles as p
-    where :concerned
+    select p.entity_id from :profiles as p
     group by p.entity_id
     having count(*) > 1
 ) as r
 
 -- name: profiles_of_nobody
 select count(*)
-from kind.profiles as p
-where :concerned
-    and not exists (select 1 from kind.entities as n where n.entity_id = p.entity_id)
+from :profiles as p
+where not exists (select 1 from kind.entities as n where n.entity_id = p.entity_id)

@@ -15,6 +15,13 @@ create temporary table scope (source text, place text, first_day date, final_day
 -- name: add_to_scope
 insert into scope (source, place, first_day, final_day) values (:source, :place, :first_day, :final_day)
 
+-- name: days_read_again
+-- The days on which those places had rows when they were read last.
+create temporary table days_read_again as
+select distinct r.arrived_on
+from cdp.landed_rows as r
+join scope as s on s.source = r.source and s.place = r.place
+
 -- name: replaced_events
 -- The events, and the deletions of events, whose rows are read again or lie there no more. A row without a readable day
 -- goes with its file.
@@ -23,11 +30,7 @@ select e.event_id, e.arrived_on
 from cdp.customer_events as e
 join scope as s on s.source = e.landed_from and s.place = e.place
 where e.arrived_on between s.first_day and s.final_day
-    and e.arrived_on in (
-        select r.arrived_on
-        from cdp.landed_rows as r
-        join scope as o on o.source = r.source and o.place = r.place
-    )
+    and e.arrived_on in (select a.arrived_on from days_read_again as a)
 union all
 select d.event_id, d.arrived_on
 from cdp.rejected_events as d

@@ -300,6 +300,13 @@ group by c.kind
 -- name: last_change
 select coalesce(max(c.change_id), 0) from kind.entity_changes as c
 
+-- name: map_now
+-- What the map says now of what is touched.
+create temporary table map_now as
+select m.identifier_id, m.valid_from, m.valid_to, m.entity_id
+from kind.entity_map as m
+where m.identifier_id in (select t.identifier_id from touched as t)
+
 -- name: two_owners
 -- Rows of the map that overlap with another one of the same identifier.
 select count(*)
@@ -307,8 +314,7 @@ from (
     select m.valid_from, m.valid_to,
         lead(coalesce(m.valid_from, cast('-infinity' as timestamptz)))
             over (partition by m.identifier_id order by m.valid_from nulls first) as next_from
-    from kind.entity_map as m
-    where :concerned
+    from :published as m
 ) as o
 where o.next_from < coalesce(o.valid_to, cast('infinity' as timestamptz))
 
@@ -328,10 +334,7 @@ where n.identifier_id is null or g.identifier_id is null
 -- name: owned_by_strangers
 -- Owners in the map that are no group's entity. All who can own what is touched are touched.
 select count(*)
-from (
-    select distinct m.entity_id from kind.entity_map as m
-    where m.identifier_id in (select t.identifier_id from touched as t)
-) as o
+from (select distinct m.entity_id from :published as m) as o
 where not exists (select 1 from groups_now as g where g.entity_id = o.entity_id)
 
 -- name: keyless

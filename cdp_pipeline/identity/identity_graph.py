@@ -32,7 +32,11 @@ INVARIANTS = (
 )
 _METHOD = "3"  # counted up when the same definition begins to give other rows
 STATEMENTS = (SQL, in_use.SQL)
-_EVERYTHING = {"concerned": exp.true(), "wanted": exp.true()}
+_EVERYTHING = {
+    "concerned": exp.true(),
+    "wanted": exp.true(),
+    "types": exp.table_("identifier_values", db="kind"),
+}
 
 
 def identity_graph_spec(project: Project, kind: str) -> StageSpec:
@@ -105,7 +109,8 @@ def _link_changed(work: Work, entity: Entity, days: Days | None) -> None:
     # An event of two identifiers has one pair, and its anchor stands first in it: most events need not be read.
     anchored = stands_in("e.identifier_ids[1]", "identifier_id", "changed_links")
     longer: exp.Expr = exp.maybe_parse("cdp_size(e.identifier_ids) > 2", dialect="postgres")
-    work.run(SQL["pairs"], {"concerned": exp.and_(concerned["concerned"], exp.or_(anchored, longer))})
+    may_have_changed = exp.and_(concerned["concerned"], exp.or_(anchored, longer))
+    work.run(SQL["pairs"], {"concerned": may_have_changed, "types": exp.to_table("changed_types")})
     columns = "arrived_on, identifier_id, other_id"
     linked = stands_in("(p.arrived_on, p.identifier_id, p.other_id)", columns, "changed_links")
     work.run(SQL["add_links"], {"wanted": linked})
@@ -125,8 +130,8 @@ def _find_changed(work: Work, days: Days | None) -> None:
     """What is to be worked out again."""
     first, final = (days.first, days.last) if days is not None else (date.max, date.max)
     work.run(SQL["changed_carriers"], since=work.since, first_day=first, final_day=final)
-    work.run(SQL["changed_sightings"])
-    work.run(SQL["changed_links"])
+    for name in ("changed_sightings", "changed_types", "changed_links"):
+        work.run(SQL[name])
     work.run(SQL["changed_map_rows"], since=work.since)
     if days is not None:
         work.run(SQL["add_map_rows_of_days"], since=work.since, first_day=first, final_day=final)

@@ -16,6 +16,13 @@ create temporary table changed_sightings as
 select distinct c.arrived_on, c.identifier_id
 from (select a.arrived_on, unnest(a.identifier_ids) as identifier_id from changed_carriers as a) as c
 
+-- name: changed_types
+-- Their types.
+create temporary table changed_types as
+select v.identifier_id, v.identifier_type
+from kind.identifier_values as v
+where v.identifier_id in (select c.identifier_id from changed_sightings as c)
+
 -- name: changed_links
 -- Pairs on days of arrival whose events changed. Of two of the same type either may stand first (see `renames`).
 create temporary table changed_links as
@@ -32,8 +39,8 @@ with linked as (
         from changed_carriers as d
         where cdp_size(d.identifier_ids) > 1
     ) as p
-    join kind.identifier_values as v on v.identifier_id = p.a
-    join kind.identifier_values as w on w.identifier_id = p.b
+    join changed_types as v on v.identifier_id = p.a
+    join changed_types as w on w.identifier_id = p.b
 )
 select l.arrived_on, l.a as identifier_id, l.b as other_id from linked as l
 union
@@ -139,8 +146,8 @@ from (
         from kind.event_identifiers as e
         where cdp_size(e.identifier_ids) > 1 and :concerned
     ) as p
-    join kind.identifier_values as v on v.identifier_id = p.a
-    join kind.identifier_values as w on w.identifier_id = p.b
+    join :types as v on v.identifier_id = p.a
+    join :types as w on w.identifier_id = p.b
 ) as o
 left join renames as t on t.origin_id = o.identifier_id and t.target_id = o.other_id
 
