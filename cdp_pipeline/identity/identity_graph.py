@@ -148,6 +148,16 @@ def _add_map_links(work: Work, concerned: exp.Expr) -> None:
     work.run(SQL["add_map_links"], {"concerned": concerned})
 
 
+def _unseen(work: Work) -> int:
+    """How many identifiers are in use that nothing holds."""
+    concerned: exp.Expr = exp.true()
+    if work.due is not Due.ALL:
+        work.run(SQL["seen_lately"])
+        changed, seen = (stands_in("i.identifier_id", "identifier_id", name) for name in ("changed_ids", "seen_lately"))
+        concerned = exp.and_(changed, exp.not_(seen))
+    return int(work.fetch(SQL["unseen_identifiers"], {"concerned": concerned})[0][0])
+
+
 def _measure(work: Work, loose: int, window: Days) -> None:
     everything = work.due is Due.ALL
     names = ("identifiers", "links_by_day", "identifiers_touched")
@@ -156,11 +166,7 @@ def _measure(work: Work, loose: int, window: Days) -> None:
     for day, links in work.fetch(SQL["figures_by_day"], {"days": days}):
         if day in window:  # rows of maps say times of their own
             work.facts.days[day] = {"links": links}
-    # Whoever was seen on the changed days need not be looked for on all others.
-    seen_lately = stands_in("i.identifier_id", "identifier_id", "sightings_after")
-    changed = stands_in("i.identifier_id", "identifier_id", "changed_ids")
-    concerned = exp.true() if everything else exp.and_(changed, exp.not_(seen_lately))
-    unseen = work.fetch(SQL["unseen_identifiers"], {"concerned": concerned})[0][0]
+    unseen = _unseen(work)
     work.run(SQL["link_ends"], {"days": days})
     loose += work.scalar(SQL["loose_links"])
     work.facts.invariants |= {INVARIANTS[0]: unseen, INVARIANTS[1]: loose}

@@ -263,6 +263,13 @@ from kind.identity_graph as g
 where :days
 group by g.arrived_on
 
+-- name: seen_lately
+-- Whom the changed days hold; they need not be looked for on all others.
+create temporary table seen_lately as
+select distinct s.identifier_id
+from kind.identifier_sightings as s
+join changed_sightings as c on c.arrived_on = s.arrived_on and c.identifier_id = s.identifier_id
+
 -- name: unseen_identifiers
 -- An identifier in use that neither an event holds nor a row of a map.
 select count(*)

@@ -109,7 +109,7 @@ CASES = [
         "every identifier in use has an event or a map's row",
         "delete from kind.identifier_sightings as s",
         rows=2,
-        within="identity_graph.add_identifiers",
+        within="in_use.add_identifiers",
     ),
     Case(
         GRAPH,
