@@ -210,7 +210,7 @@ def _refuse_early_rows(work: Work, project: Project) -> None:
 
 def _decide(work: Work) -> None:
     """Which row of each id is the event."""
-    for name in ("days_read_again", "replaced_events", "related"):
+    for name in ("read_again", "replaced_events", "related"):
         work.run(SQL[name])
     for name in ("contested", "contest", "winners", "contested_days", "unchanged"):
         work.run(SQL[name])

@@ -15,27 +15,25 @@ create temporary table scope (source text, place text, first_day date, final_day
 -- name: add_to_scope
 insert into scope (source, place, first_day, final_day) values (:source, :place, :first_day, :final_day)
 
--- name: days_read_again
--- The days on which those places had rows when they were read last.
-create temporary table days_read_again as
-select distinct r.arrived_on
+-- name: read_again
+-- The days of places that had rows when they were read last, and are read again or lie there no more.
+create temporary table read_again as
+select r.source, r.place, r.arrived_on
 from cdp.landed_rows as r
 join scope as s on s.source = r.source and s.place = r.place
+where r.arrived_on between s.first_day and s.final_day
 
 -- name: replaced_events
--- The events, and the deletions of events, whose rows are read again or lie there no more. A row without a readable day
--- goes with its file.
+-- Their events and deletions of events. A row without a readable day goes with its file.
 create temporary table replaced as
 select e.event_id, e.arrived_on
 from cdp.customer_events as e
-join scope as s on s.source = e.landed_from and s.place = e.place
-where e.arrived_on between s.first_day and s.final_day
-    and e.arrived_on in (select a.arrived_on from days_read_again as a)
+join read_again as a on a.source = e.landed_from and a.place = e.place and a.arrived_on = e.arrived_on
 union all
 select d.event_id, d.arrived_on
 from cdp.rejected_events as d
-join scope as s on s.source = d.landed_from and s.place = d.place
-where d.reason = 'deleted' and d.arrived_on between s.first_day and s.final_day
+join read_again as a on a.source = d.landed_from and a.place = d.place and a.arrived_on = d.arrived_on
+where d.reason = 'deleted'
 
 -- name: related
 -- What the warehouse already holds of the ids at hand, outside the rows that are replaced. A rejected row that has an
