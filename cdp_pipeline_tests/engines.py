@@ -81,7 +81,7 @@ class PostgreSQL:
         shutil.copytree(folder, place)
         source, target = self._name(folder), self._name(place)
         self._databases.add(target)
-        server().execute(f'create database "{target}" template "{source}"')
+        server().create_database(target, source)
         file = place / "project.yaml"
         file.write_text(file.read_text(encoding="utf-8").replace(source, target), encoding="utf-8")
         return place
@@ -110,7 +110,7 @@ _stack: list[Engine] = [ENGINES["duckdb"]]
 @cache
 def server() -> PostgresServer:
     """The suite's own server."""
-    started = PostgresServer()
+    started = PostgresServer(in_memory=True)
     atexit.register(started.discard)
     return started
 
