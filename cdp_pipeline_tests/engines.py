@@ -107,6 +107,17 @@ ENGINES: dict[str, Engine] = {engine.name: engine for engine in (DuckDB(), Postg
 _stack: list[Engine] = [ENGINES["duckdb"]]
 
 
+def shared_out(many: int, shapes: int) -> list[tuple[str, int]]:
+    """Numbers of random histories, each with the one engine that it runs on: more of them in the time than on each.
+
+    Args:
+        many: how many there are.
+        shapes: After so many numbers the shapes begin again, and the engines change places.
+    """
+    names = list(ENGINES)
+    return sorted((names[(number + number // shapes) % len(names)], number) for number in range(many))
+
+
 @cache
 def server() -> PostgresServer:
     """The suite's own server."""
