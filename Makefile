@@ -12,6 +12,10 @@ ARGS ?=
 PYTHON ?= $(shell for name in python3.11 python3 python; do \
 	"$$name" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null && echo "$$name" && break; done)
 
+# Where Python may leave no bytecode, each of the suite's processes compiles Dagster anew, which takes longer than a small
+# run. What it leaves lies in .venv and in folders that `make clean` removes.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help
 help: ## List what there is
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

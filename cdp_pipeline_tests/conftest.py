@@ -8,15 +8,33 @@ other histories.
 import os
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from cdp_pipeline_tests.engines import ENGINES, Engine, on
 
+HERE = Path(__file__).parent
 ORDINARY_SEED = 20260101
 GIVEN_SEED = os.environ.get("CDP_TEST_SEED")
 SEED = ORDINARY_SEED if GIVEN_SEED is None else int(GIVEN_SEED)
+
+# The files that take longest, longest first: one that began late would run on while other workers have nothing to do.
+LONGEST = (
+    "deploy/test_services.py",
+    "pipeline/test_limited_histories.py",
+    "pipeline/test_histories.py",
+    "operations/test_killed_runs.py",
+    "operations/test_explain_pair.py",
+    "pipeline/test_corrections.py",
+    "pipeline/test_erasure.py",
+    "operations/test_plan.py",
+    "operations/test_scenarios.py",
+    "postgres/test_same_on_both.py",
+    "pipeline/test_limits.py",
+    "crash/test_crash.py",
+)
 
 
 def empty_environment() -> None:
@@ -72,7 +90,12 @@ def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Expect the error that a test declares for an engine by `gap(engine, reason, raises)`, and no other outcome."""
+    """Begin with the longest files; expect the error that a test declares for an engine, and no other outcome.
+
+    It is declared by `gap(engine, reason, raises)`.
+    """
+    ranks = {HERE / name: rank for rank, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: ranks.get(item.path, len(ranks)))
     for item in items:
         for gap in item.iter_markers("gap"):
             name, reason, raises = gap.args

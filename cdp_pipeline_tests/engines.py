@@ -81,7 +81,7 @@ class PostgreSQL:
         shutil.copytree(folder, place)
         source, target = self._name(folder), self._name(place)
         self._databases.add(target)
-        server().execute(f'create database "{target}" template "{source}"')
+        server().create_database(target, source)
         file = place / "project.yaml"
         file.write_text(file.read_text(encoding="utf-8").replace(source, target), encoding="utf-8")
         return place
@@ -107,10 +107,21 @@ ENGINES: dict[str, Engine] = {engine.name: engine for engine in (DuckDB(), Postg
 _stack: list[Engine] = [ENGINES["duckdb"]]
 
 
+def shared_out(many: int, shapes: int) -> list[tuple[str, int]]:
+    """Numbers of random histories, each with the one engine that it runs on: more of them in the time than on each.
+
+    Args:
+        many: how many there are.
+        shapes: After so many numbers the shapes begin again, and the engines change places.
+    """
+    names = list(ENGINES)
+    return sorted((names[(number + number // shapes) % len(names)], number) for number in range(many))
+
+
 @cache
 def server() -> PostgresServer:
     """The suite's own server."""
-    started = PostgresServer()
+    started = PostgresServer(in_memory=True)
     atexit.register(started.discard)
     return started
 

@@ -28,14 +28,16 @@ def results_query(plan: Plan, calculations: Sequence[Calculation], owned: exp.Ex
         owned: the query of the events to read, with their entities.
     """
     results = [exp.alias_(calculation.tree.copy(), calculation.id, quoted=True) for calculation in calculations]
-    query = exp.select(exp.column("entity_id", table="v"), *results).from_(_aggregates(plan).subquery("v"))
+    query = exp.select(exp.column("entity_id", table="v"), *results).from_(
+        _aggregates(plan).subquery("v", copy=False), copy=False
+    )
     return with_rows(query, plan, plan.rows, owned)
 
 
 def with_rows(query: exp.Select, plan: Plan, needed: Sequence[Rows], owned: exp.Expr) -> exp.Select:
     """The query with the rows that it mentions, each with its columns; parents come before their elements."""
     for rows in needed:
-        query = query.with_(rows.name, as_=_rows(plan, rows, owned))
+        query = query.with_(rows.name, as_=_rows(plan, rows, owned), copy=False)
     return query
 
 

@@ -9,6 +9,7 @@ and a number with a fraction are no identifiers; they are counted as invalid. An
 import hashlib
 import json
 from datetime import date
+from functools import lru_cache
 
 import sqlglot
 from sqlglot import exp
@@ -16,12 +17,12 @@ from sqlglot import exp
 from cdp_pipeline.config.model import Entity, Project, StitchingRule
 from cdp_pipeline.errors import InvariantError, WarehouseError
 from cdp_pipeline.events.culprit import explain_failure
-from cdp_pipeline.events.identifier_values import list_values, readings, whole_numbers
+from cdp_pipeline.events.identifier_values import add_readings, list_values, whole_numbers
 from cdp_pipeline.events.landing import Days
 from cdp_pipeline.events.stitching_rules import bind_event, rule_condition
 from cdp_pipeline.events.tombstones import blank_readings
 from cdp_pipeline.sql.json_paths import hoist_paths
-from cdp_pipeline.sql.statements import Statements, from_tree
+from cdp_pipeline.sql.statements import KEPT_TEXTS, Statement, Statements, from_tree
 from cdp_pipeline.warehouse.base import Connection, type_class
 from cdp_pipeline.warehouse.stage import Due, Facts, Run, StageSpec, Work, stage
 
@@ -112,7 +113,7 @@ def find_readings(work: Work, entity: Entity) -> None:
     work.run(SQL["make_readings"])
     _extract(work, entity)
     for priority, identifier in enumerate(entity.identifiers):
-        work.run(from_tree("readings.add", readings(priority, identifier)))
+        work.run(add_readings(priority, identifier))
 
 
 def _write(work: Work) -> None:
@@ -174,8 +175,13 @@ def _extract(work: Work, entity: Entity) -> None:
     described = work.connection.describe(from_tree("describe", exp.select("*").from_("extracted")))
     types = {name: type_class(type_name, work.connection.dialect) for name, type_name in described}
     for number, rule in enumerate(entity.stitching):
-        query = _occurrences(number, entity.priority(rule.identifier), types[f"v{number}"])
-        work.run(from_tree("occurrences.add", exp.insert(query, "occurrences")))
+        work.run(_add_occurrences(number, entity.priority(rule.identifier), types[f"v{number}"]))
+
+
+@lru_cache(maxsize=KEPT_TEXTS)
+def _add_occurrences(number: int, priority: int, value_class: str) -> Statement:
+    tree = exp.insert(_occurrences(number, priority, value_class), "occurrences")
+    return Statement("occurrences.add", tree, built_for=(number, priority, value_class))
 
 
 def _occurrences(number: int, priority: int, value_class: str) -> exp.Select:

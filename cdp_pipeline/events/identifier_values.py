@@ -5,12 +5,13 @@ value is then normalised, judged (valid, invalid or blocked) and hashed once; th
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from uuid import UUID
 
 from sqlglot import exp
 
 from cdp_pipeline.config.model import IdentifierType
-from cdp_pipeline.sql.statements import from_tree
+from cdp_pipeline.sql.statements import KEPT_TEXTS, Statement, from_tree
 from cdp_pipeline.warehouse.base import Connection
 
 BLOCKED_DEFAULTS = ("", "null", "undefined", "none", "nil", "nan", "n/a", "unknown", "anonymous", "-1", "0")
@@ -63,6 +64,17 @@ def readings(priority: int, identifier: IdentifierType) -> exp.Expr:
     name = exp.cast(exp.Literal.string(identifier.type), "text")
     read = exp.select(exp.Literal.number(priority), name, "r.raw", "r.value", "r.status", "r.identifier_id")
     return exp.insert(read.from_(_read(identifier, found).subquery("r")), "readings")
+
+
+def add_readings(priority: int, identifier: IdentifierType) -> Statement:
+    """The statement that adds them to `readings`, kept for the next run."""
+    return _add_readings(priority, identifier.model_dump_json())
+
+
+@lru_cache(maxsize=KEPT_TEXTS)
+def _add_readings(priority: int, identifier: str) -> Statement:
+    tree = readings(priority, IdentifierType.model_validate_json(identifier))
+    return Statement("readings.add", tree, built_for=(priority, identifier))
 
 
 def normalised(identifier: IdentifierType, value: exp.Expr) -> exp.Expr:

@@ -71,8 +71,11 @@ def reads_clock(tree: exp.Expr) -> bool:
 
 def bind_clock(tree: exp.Expr, as_of: datetime) -> exp.Expr:
     """Puts a time, with its zone, in the place of `cdp_now()`; a copy."""
+    bound = tree.copy()
+    if not reads_clock(bound):
+        return bound
     time = exp.cast(exp.Literal.string(as_of.isoformat(sep=" ")), "timestamptz")
-    return rewrite_up(tree.copy(), lambda node: time.copy() if _is_now(node) else node)
+    return rewrite_up(bound, lambda node: time.copy() if _is_now(node) else node)
 
 
 def _now() -> exp.Anonymous:

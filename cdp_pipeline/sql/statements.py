@@ -30,8 +30,9 @@ class Statement:
         template: the tree as written, with placeholders; never changed in place.
         schemas: the real schemas behind `cdp` and `kind`.
         trees: what stands in the place of some `:names`.
-        cached: whether the name, the schemas and the trees say all about it, so that its text need be rendered only
-            once.
+        cached: whether the name, what it was built for, the schemas and the trees say all about it, so that its text
+            need be rendered only once.
+        built_for: what tells it from others of its name.
     """
 
     name: str
@@ -39,17 +40,18 @@ class Statement:
     schemas: tuple[tuple[str, str], ...] = ()
     trees: Mapping[str, exp.Expr] = field(default_factory=dict, repr=False, compare=False)
     cached: bool = True
+    built_for: tuple[object, ...] = ()
 
     def bind(self, schemas: Mapping[str, str], **trees: exp.Expr) -> "Statement":
         """Puts real schemas in the place of `cdp` and `kind`, and trees in the place of `:names`."""
         both = {**self.trees, **trees}
-        return Statement(self.name, self.template, tuple(schemas.items()), both, self.cached)
+        return Statement(self.name, self.template, tuple(schemas.items()), both, self.cached, self.built_for)
 
     @property
     def key(self) -> tuple[object, ...]:
         """What two statements of the same text have in common, where it is `cached`."""
         trees = tuple((name, tree.sql("postgres")) for name, tree in sorted(self.trees.items()))
-        return self.name, self.schemas, trees
+        return self.name, self.built_for, self.schemas, trees
 
     @property
     def tree(self) -> exp.Expr:

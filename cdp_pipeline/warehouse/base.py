@@ -237,9 +237,11 @@ class Connection(ABC):
                         "project keeps its `name` for as long as it keeps its warehouse.)"
                     )
             for schema, of_schema in ((shared, tables.SHARED), *((kind, tables.OF_A_KIND) for kind in kinds)):
-                if not self.has_schema(schema):
+                there: dict[str, list[tuple[str, str]]] = {}
+                if self.has_schema(schema):
+                    there = self.columns_in(schema)
+                else:
                     self.run(Statement("create.schema", _create_schema(schema), cached=False))
-                there = self.columns_in(schema)
                 for table in of_schema:
                     self.bring_up(table, schema, there.get(table.name))
                 if schema not in made:
@@ -247,7 +249,7 @@ class Connection(ABC):
 
     def _schemas_made(self, shared: str) -> dict[str, str]:
         """The schemas that projects made, each with the project's name."""
-        if self.columns_of(shared, tables.SCHEMAS.name) is None:
+        if not self.has_schema(shared) or self.columns_of(shared, tables.SCHEMAS.name) is None:
             return {}
         query = exp.select("name", "project").from_(exp.table_(tables.SCHEMAS.name, shared, quoted=True))
         return dict(self.fetch(Statement("schemas", query, cached=False)))
@@ -317,6 +319,7 @@ _TYPE_CLASSES: dict[str, tuple[exp.DType, ...]] = {
 }  # fmt: skip
 
 
+@lru_cache(maxsize=KEPT_TEXTS)
 def type_class(type_name: str, dialect: str) -> str:
     """What an engine's type is: json, time, text, number, boolean, array, object or other."""
     kind = exp.DataType.build(type_name, dialect=dialect, udt=True).this

@@ -174,11 +174,17 @@ class DuckDBConnection(Connection):
 
     @override
     def columns_of(self, schema: str, table: str) -> list[tuple[str, str]] | None:
-        # The list of all columns takes ten times as long as a look at one table, and so is left to where that fails.
+        # The list of all columns takes ten times as long as a look at one table, and so is left to where that fails
+        # although there is something: a view of what is gone.
         try:
             return self.describe_text(f"{CATALOG}.{_name(schema)}.{_name(table)}")
         except WarehouseError:
-            return self.columns_in(schema).get(table)
+            query = (
+                "SELECT count(*) FROM duckdb_views() WHERE schema_name = $schema AND view_name = $view "
+                "AND database_name = current_database()"
+            )
+            ((views,),) = self.fetch_text(query, {"schema": schema, "view": table}, "columns_of")
+            return self.columns_in(schema).get(table) if views else None
 
     @override
     def columns_in(self, schema: str) -> dict[str, list[tuple[str, str]]]:

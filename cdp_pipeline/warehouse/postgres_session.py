@@ -105,8 +105,8 @@ def _prepare(connection: Any, _: object) -> None:
         raise WarehouseError(f"The server is PostgreSQL {version // 10000}; the oldest that will do is 15.")
     if driver.info.parameter_status("server_encoding") != "UTF8":
         raise WarehouseError("The database's encoding is not UTF8. Make one with: createdb --encoding UTF8 NAME.")
-    for name, value in _SETTINGS.items():
-        driver.execute("select set_config(%s, %s, false)", (name, value))
+    calls = ", ".join(["set_config(%s, %s, false)"] * len(_SETTINGS))
+    driver.execute(" ".join(("select", calls)).encode(), [part for pair in _SETTINGS.items() for part in pair])
     for name, value in _SETTINGS_WHERE_KNOWN.items():
         with suppress(psycopg.ProgrammingError, psycopg.DataError, psycopg.NotSupportedError):
             driver.execute("select set_config(%s, %s, false)", (name, value))

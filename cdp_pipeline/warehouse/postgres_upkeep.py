@@ -55,6 +55,8 @@ class Upkeep:
             return
         written = _WRITES.match(text)
         for table, rows in list(self._unknown.items()):
+            if table not in text or rows < _least(table):  # soon told, of nearly every table
+                continue
             mentions = len(re.findall(rf'(?<![\w."]){re.escape(table)}(?![\w"])', text))
             reads = mentions - (written is not None and written[1] == table)
             if reads > 0 and rows >= self._enough(table):
@@ -64,10 +66,10 @@ class Upkeep:
 
     def _enough(self, table: str) -> float:
         """How many rows must have been written to a table for its statistics to be worth the time."""
-        if "." not in table:
-            return 1
+        if _is_temporary(table):
+            return _least(table)
         known = self._execute(_ROWS, {"table": table}).fetchall()
-        return max(_MANY_ROWS, _SHARE * float(known[0][0]) if known else 0)
+        return max(_least(table), _SHARE * float(known[0][0]) if known else 0)
 
     def after(self, text: str, rows: int) -> None:
         """Notes what a statement wrote."""
@@ -89,3 +91,12 @@ class Upkeep:
                 for of_columns in indexes:
                     self._execute(f"CREATE INDEX ON {name} {of_columns}", {})
         self._filled.clear()
+
+
+def _is_temporary(table: str) -> bool:
+    return "." not in table
+
+
+def _least(table: str) -> int:
+    """How many rows are too few to ask the server how many there were before."""
+    return 1 if _is_temporary(table) else _MANY_ROWS

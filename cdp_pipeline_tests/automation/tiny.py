@@ -5,7 +5,6 @@ a disk waits for each.
 """
 
 import json
-import os
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -24,6 +23,7 @@ from cdp_pipeline.tables import Table
 from cdp_pipeline.validation import load_valid_project
 from cdp_pipeline.warehouse.base import Connection
 from cdp_pipeline_tests import engines
+from cdp_pipeline_tests.memory import memory
 
 TINY = """\
 name: tiny
@@ -73,9 +73,7 @@ DAYS: Mapping[date, Sequence[dict[str, Any]]] = {
 @contextmanager
 def quick_folder() -> Iterator[Path]:
     """Make a folder, in memory if the system has a place for it, and take it away again."""
-    memory = Path("/dev/shm")
-    place = memory if memory.is_dir() and os.access(memory, os.W_OK) else None
-    with tempfile.TemporaryDirectory(dir=place, prefix="cdp-test-", ignore_cleanup_errors=True) as folder:
+    with tempfile.TemporaryDirectory(dir=memory(), prefix="cdp-test-", ignore_cleanup_errors=True) as folder:
         yield Path(folder).resolve()
 
 
@@ -145,12 +143,18 @@ def table_names(project: Project) -> list[tuple[str, Table]]:
     return shared + [(kind, table) for kind in kinds for table in (*tables.OF_A_KIND, *views)]
 
 
+def columns_there(connection: Connection, project: Project) -> dict[str, dict[str, list[tuple[str, str]]]]:
+    """Return the columns of every table of every schema, asked for at once."""
+    return {schema: connection.columns_in(schema) for schema in {schema for schema, _ in table_names(project)}}
+
+
 def every_row(project: Project) -> dict[str, Rows]:
     """Return every row of every table, helpers included."""
     found: dict[str, Rows] = {}
     with open_tables(project) as connection:
+        there = columns_there(connection, project)
         for schema, table in table_names(project):
-            columns = connection.columns_of(schema, table.name)
+            columns = there[schema].get(table.name)
             if columns is not None:
                 found[f"{schema}.{table.name}"] = read(connection, schema, table.name, [name for name, _ in columns])
     return found
@@ -160,11 +164,12 @@ def published(project: Project) -> dict[str, Rows]:
     """Return what users may rely on, without times and runs; of an increasing number only the order."""
     found: dict[str, Rows] = {}
     with open_tables(project) as connection:
+        there = columns_there(connection, project)
         for schema, table in table_names(project):
             if not table.public or table in (tables.RUNS, tables.METRICS, tables.REPLAYS):
                 continue
             own = {column.name for column in table.columns if not column.public} | TIMES_AND_RUNS
-            names = [name for name, _ in connection.columns_of(schema, table.name) or () if name not in own]
+            names = [name for name, _ in there[schema].get(table.name, ()) if name not in own]
             rows = read(connection, schema, table.name, names)
             found[f"{schema}.{table.name}"] = _ranked(rows, names.index("issued_in")) if "issued_in" in names else rows
     return found

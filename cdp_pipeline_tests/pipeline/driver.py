@@ -134,9 +134,9 @@ class Pipeline:
         found: dict[str, Rows] = {}
         kinds = [(kind, (*tables.OF_A_KIND, tables.PROFILES)) for kind in self.project.entities]
         for kind, of_scope in ((None, tables.SHARED), *kinds):
+            there = {scope: self.connection.columns_in(schema) for scope, schema in self.schemas(kind).items()}
             for table in of_scope:
-                there = self.connection.columns_of(self.schemas(kind)[table.scope], table.name) or []
-                columns = [name for name, _ in there if name not in without]
+                columns = [name for name, _ in there[table.scope].get(table.name, ()) if name not in without]
                 if columns and table.name not in without:
                     rows = self.query(" ".join(("select", ", ".join(columns), "from", table.placeholder)), kind)
                     found[f"{kind or 'cdp'}.{table.name}"] = sorted(rows, key=repr)

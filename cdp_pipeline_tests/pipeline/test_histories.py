@@ -13,6 +13,7 @@ import pytest
 
 from cdp_pipeline.events import customer_events
 from cdp_pipeline.events.landing import Days
+from cdp_pipeline_tests.engines import shared_out
 from cdp_pipeline_tests.oracle.histories import (
     CUSTOMER,
     Content,
@@ -32,8 +33,8 @@ from cdp_pipeline_tests.pipeline.driver import Pipeline, open_pipeline
 from cdp_pipeline_tests.pipeline.projects import HISTORIES, HISTORIES_BY_ROW, lines
 from cdp_pipeline_tests.pipeline.rebuild import check_full_run
 
-MANY = int(os.environ.get("CDP_TEST_HISTORIES", "6"))
-FEW, FEWER = max(2, MANY // 6), max(1, MANY // 12)
+MANY = int(os.environ.get("CDP_TEST_HISTORIES", "8"))
+FEW, FEWER = max(2, MANY // 8), max(1, MANY // 16)
 # A crowded world, one with corrections and deletions, a sparse one, and a long history of a sparse one.
 SHAPES = (
     Shape(cuts=4),
@@ -68,7 +69,7 @@ def run_cut(pipeline: Pipeline, cut: Cut, until: str | None = None) -> None:
     pipeline.run(Days(*cut.interval) if cut.replaces else None, until=until)
 
 
-@pytest.mark.parametrize("number", range(MANY))
+@pytest.mark.parametrize(("engine", "number"), shared_out(MANY, len(SHAPES)), indirect=["engine"], scope="module")
 def test_every_table_equals_the_oracle_after_every_cut(tmp_path: Path, seed: int, number: int) -> None:
     _, cuts, where = some_history(seed, number)
     with open_pipeline(tmp_path, HISTORIES) as pipeline:

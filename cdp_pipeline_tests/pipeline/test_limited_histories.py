@@ -8,16 +8,18 @@ from pathlib import Path
 
 import pytest
 
+from cdp_pipeline_tests.engines import shared_out
 from cdp_pipeline_tests.oracle.events import Step
 from cdp_pipeline_tests.oracle.histories import Cut, deliveries, final_content, to_history
 from cdp_pipeline_tests.oracle.simulation import ALL, EVENTS, MAPS, simulate
+from cdp_pipeline_tests.oracle.worlds import LIMITED_SHAPES
 from cdp_pipeline_tests.pipeline.comparison import check_equal, expected, facts_by_group, published
 from cdp_pipeline_tests.pipeline.driver import open_pipeline
 from cdp_pipeline_tests.pipeline.limited import limited_history, make_maps, project_of, run_limited_cut
 from cdp_pipeline_tests.pipeline.rebuild import check_full_run
 
-MANY = int(os.environ.get("CDP_TEST_LIMITED_HISTORIES", "4"))
-FEW = max(1, MANY // 4)
+MANY = int(os.environ.get("CDP_TEST_LIMITED_HISTORIES", "6"))
+FEW = max(1, MANY // 6)
 # The stages after which a run may stop, and how far it has come then.
 STAGES = {
     "cdp/customer_events": EVENTS,
@@ -29,7 +31,9 @@ STAGES = {
 }
 
 
-@pytest.mark.parametrize("number", range(MANY))
+@pytest.mark.parametrize(
+    ("engine", "number"), shared_out(MANY, len(LIMITED_SHAPES)), indirect=["engine"], scope="module"
+)
 def test_every_table_equals_the_oracle_after_every_cut(tmp_path: Path, seed: int, number: int) -> None:
     _, shape, cuts, where = limited_history(seed, number)
     with open_pipeline(tmp_path, project_of(shape.kind)) as pipeline:
