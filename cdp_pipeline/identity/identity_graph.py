@@ -114,13 +114,13 @@ def _link_changed(work: Work, entity: Entity, days: Days | None) -> None:
     columns = "arrived_on, identifier_id, other_id"
     linked = stands_in("(p.arrived_on, p.identifier_id, p.other_id)", columns, "changed_links")
     work.run(SQL["add_links"], {"wanted": linked})
-    in_use.gather_identifiers(work, entity)
+    in_use.gather_identifiers(work, entity, asked=days is not None)
     if has_new_rows:
         for name in ("turned_links", "remove_turned", "add_turned"):
             work.run(SQL[name])
         changed = stands_in("(s.primary_id, s.identifier_id)", "identifier_id, other_id", "changed_map_pairs")
         _add_map_links(work, changed)
-    in_use.gather_pairs(work)
+    in_use.gather_pairs(work, asked=days is not None)
     in_use.queue_touched(work)
     count_renames(work)
     _ = work.number

@@ -3,7 +3,8 @@
 `<kind>/identifiers` has a row for each identifier that an event or a row of an identity map holds, and
 `<kind>/linked_pairs` one for each pair that such evidence links, on however many days. What changed is not read from
 the whole history: where the changed days tell no less of an identifier or a pair than they did, it is what it was and
-what they tell now. Of the others, and of those that rows of maps hold, all days are asked.
+what they tell now. Of the others, and of those that rows of maps hold, all days are asked; so they are of all where
+somebody asked for days to be worked out again, which makes up for what was done to the tables by hand.
 """
 
 from sqlglot import exp
@@ -25,22 +26,22 @@ def remember(work: Work) -> None:
         work.run(SQL[name])
 
 
-def gather_identifiers(work: Work, entity: Entity) -> None:
-    """Brings `identifiers` up to date, when the days have got their sightings."""
+def gather_identifiers(work: Work, entity: Entity, *, asked: bool = False) -> None:
+    """Brings `identifiers` up to date, when the days have got their sightings; `asked`: somebody asked for days."""
     if work.due is Due.ALL:
         work.run(SQL["remove_all_identifiers"])
         work.run(SQL["seen_now"], _EVERYTHING)
     else:
         work.run(SQL["remove_identifiers"])
         work.run(SQL["sightings_after"])
-        work.run(SQL["lessened_ids"])
+        work.run(SQL["lessened_ids"], {"asked": exp.Boolean(this=asked)})
         work.run(SQL["seen_now"], {"wanted": stands_in("s.identifier_id", "identifier_id", "lessened_ids")})
         work.run(SQL["grown_now"])
     work.run(SQL["add_identifiers"], {"priority": _priority(entity)})
 
 
-def gather_pairs(work: Work) -> None:
-    """Brings `linked_pairs` up to date, when the days have got their links."""
+def gather_pairs(work: Work, *, asked: bool = False) -> None:
+    """Brings `linked_pairs` up to date, when the days have got their links; `asked`: somebody asked for days."""
     if work.due is Due.ALL:
         work.run(SQL["remove_all_pairs"])
         work.run(SQL["add_pairs"], _EVERYTHING)
@@ -48,7 +49,7 @@ def gather_pairs(work: Work) -> None:
     work.run(SQL["changed_pairs"])
     work.run(SQL["remove_pairs"])
     work.run(SQL["links_after"])
-    work.run(SQL["lessened_pairs"])
+    work.run(SQL["lessened_pairs"], {"asked": exp.Boolean(this=asked)})
     lessened = stands_in("(g.identifier_id, g.other_id)", "identifier_id, other_id", "lessened_pairs")
     work.run(SQL["add_pairs"], {"wanted": lessened})
     work.run(SQL["add_grown_pairs"])

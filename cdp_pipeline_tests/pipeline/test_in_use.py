@@ -4,6 +4,8 @@ from collections import defaultdict
 from datetime import date, datetime
 from typing import Any, TypeAlias
 
+from cdp_pipeline.events.landing import Days
+from cdp_pipeline.identity.identity_graph import link_identifiers
 from cdp_pipeline_tests.pipeline.conftest import Start
 from cdp_pipeline_tests.pipeline.driver import Pipeline
 from cdp_pipeline_tests.pipeline.maps import FIRST, RENAMES, add_people, make_people, make_renames, with_maps
@@ -81,6 +83,25 @@ def test_a_day_that_says_something_else_is_taken_in_as_if_all_were_read(start: S
     pipeline.replace(date(2026, 2, 1))
     assert in_warehouse(pipeline) == by_hand(after + elsewhere)
     check_full_run(pipeline, "a day that says something else")
+
+
+def test_days_that_are_asked_for_make_up_for_what_was_done_by_hand(start: Start) -> None:
+    pipeline = start(project())
+    rows = rows_of("a", {"a": MORNING, "b": EVENING})
+    pipeline.write(f"landing/{day(1)}/web.ndjson", lines(*rows))
+    pipeline.run()
+    damage = (
+        "delete from kind.identifier_sightings as s",
+        "delete from kind.identity_graph as g",
+        "update kind.identifiers as i set events = 7",
+        "update kind.linked_pairs as p set of_maps = true",
+    )
+    for by_hand_done in damage:
+        assert pipeline.execute(by_hand_done) > 0
+        asked = Days(date(2026, 2, 1), date(2026, 2, 1))
+        link_identifiers(pipeline.connection, pipeline.project, "customer", pipeline.new_run(), days=asked)
+        assert in_warehouse(pipeline) == by_hand(rows), by_hand_done
+    check_full_run(pipeline, "by hand")
 
 
 def test_the_first_event_of_who_stands_in_a_map_is_found_though_the_map_is_older(start: Start) -> None:
