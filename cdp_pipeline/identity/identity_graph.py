@@ -30,6 +30,9 @@ INVARIANTS = (
     "every event's identifiers are in use",
     "the identifiers of every map's row are in use",
 )
+# Up to so many days, or this share of all, what changed is added up; to look at more of them thrice costs more than to
+# look at all days once.
+FEW_DAYS, _MANY_DAYS = 7, 1 / 4
 _METHOD = "3"  # counted up when the same definition begins to give other rows
 STATEMENTS = (SQL, in_use.SQL)
 _EVERYTHING = {
@@ -82,16 +85,18 @@ def _link_all(work: Work, entity: Entity) -> None:
         work.run(SQL[f"remove_all_{table}"])
     for name in ("add_sightings", "add_map_sightings", "renames", "pairs", "add_links"):
         work.run(SQL[name], _EVERYTHING)
-    in_use.gather_identifiers(work, entity)
+    in_use.gather_identifiers(work, entity, ask_all_days=True)
     _add_map_links(work, exp.true())
-    in_use.gather_pairs(work)
+    in_use.gather_pairs(work, ask_all_days=True)
     count_renames(work)
     _ = work.number
 
 
 def _link_changed(work: Work, entity: Entity, days: Days | None) -> None:
     _find_changed(work, days)
-    in_use.remember(work)
+    changed, landed = work.fetch(SQL["changed_days_of_all"])[0]
+    ask_all_days = days is not None or changed > max(FEW_DAYS, _MANY_DAYS * landed)
+    in_use.remember(work, ask_all_days=ask_all_days)
     for table in ("sightings", "links"):
         work.run(SQL[f"remove_{table}"])
     has_new_rows = bool(work.scalar(SQL["any_changed_map_row"]))
@@ -114,13 +119,13 @@ def _link_changed(work: Work, entity: Entity, days: Days | None) -> None:
     columns = "arrived_on, identifier_id, other_id"
     linked = stands_in("(p.arrived_on, p.identifier_id, p.other_id)", columns, "changed_links")
     work.run(SQL["add_links"], {"wanted": linked})
-    in_use.gather_identifiers(work, entity, asked=days is not None)
+    in_use.gather_identifiers(work, entity, ask_all_days=ask_all_days)
     if has_new_rows:
         for name in ("turned_links", "remove_turned", "add_turned"):
             work.run(SQL[name])
         changed = stands_in("(s.primary_id, s.identifier_id)", "identifier_id, other_id", "changed_map_pairs")
         _add_map_links(work, changed)
-    in_use.gather_pairs(work, asked=days is not None)
+    in_use.gather_pairs(work, ask_all_days=ask_all_days)
     in_use.queue_touched(work)
     count_renames(work)
     _ = work.number

@@ -76,6 +76,11 @@ select s.arrived_on from changed_sightings as s
 union
 select cast(m.updated_at as date) as arrived_on from changed_map_rows as m
 
+-- name: changed_days_of_all
+select
+    (select count(*) from changed_days as d) as changed,
+    (select count(distinct r.arrived_on) from cdp.landed_rows as r) as landed
+
 -- name: changed_ids
 create temporary table changed_ids as
 select c.identifier_id, cast(sum(c.by_map) as integer) > 0 as by_map

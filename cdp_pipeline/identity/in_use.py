@@ -3,8 +3,9 @@
 `<kind>/identifiers` has a row for each identifier that an event or a row of an identity map holds, and
 `<kind>/linked_pairs` one for each pair that such evidence links, on however many days. What changed is not read from
 the whole history: where the changed days tell no less of an identifier or a pair than they did, it is what it was and
-what they tell now. Of the others, and of those that rows of maps hold, all days are asked; so they are of all where
-somebody asked for days to be worked out again, which makes up for what was done to the tables by hand.
+what they tell now. Of the others, and of those that rows of maps hold, all days are asked. They are asked of everything
+where that costs less, because many days changed, and where somebody asked for days to be worked out again, which makes
+up for what was done to the tables by hand.
 """
 
 from sqlglot import exp
@@ -17,41 +18,54 @@ SQL = Statements(__package__, "in_use.sql")
 _EVERYTHING = {"wanted": exp.true()}
 
 
-def remember(work: Work) -> None:
+def remember(work: Work, *, ask_all_days: bool) -> None:
     """Keeps what is said now of all that is going to change; the days are as they were.
 
     It reads the temporary tables `changed_sightings`, `changed_links`, `changed_ids` and `changed_map_pairs`.
+
+    Args:
+        work: the stage's work.
+        ask_all_days: nothing is going to be added up; what the changed days say now is not needed.
     """
-    for name in ("identifiers_before", "sightings_before", "pairs_before", "links_before"):
-        work.run(SQL[name])
+    work.run(SQL["identifiers_before"])
+    work.run(SQL["pairs_before"])
+    if not ask_all_days:
+        work.run(SQL["sightings_before"])
+        work.run(SQL["links_before"])
 
 
-def gather_identifiers(work: Work, entity: Entity, *, asked: bool = False) -> None:
-    """Brings `identifiers` up to date, when the days have got their sightings; `asked`: somebody asked for days."""
+def gather_identifiers(work: Work, entity: Entity, *, ask_all_days: bool) -> None:
+    """Brings `identifiers` up to date, when the days have got their sightings."""
     if work.due is Due.ALL:
         work.run(SQL["remove_all_identifiers"])
         work.run(SQL["seen_now"], _EVERYTHING)
+    elif ask_all_days:
+        work.run(SQL["remove_identifiers"])
+        work.run(SQL["seen_now"], {"wanted": stands_in("s.identifier_id", "identifier_id", "changed_ids")})
     else:
         work.run(SQL["remove_identifiers"])
         work.run(SQL["sightings_after"])
-        work.run(SQL["lessened_ids"], {"asked": exp.Boolean(this=asked)})
+        work.run(SQL["lessened_ids"])
         work.run(SQL["seen_now"], {"wanted": stands_in("s.identifier_id", "identifier_id", "lessened_ids")})
         work.run(SQL["grown_now"])
     work.run(SQL["add_identifiers"], {"priority": _priority(entity)})
 
 
-def gather_pairs(work: Work, *, asked: bool = False) -> None:
-    """Brings `linked_pairs` up to date, when the days have got their links; `asked`: somebody asked for days."""
+def gather_pairs(work: Work, *, ask_all_days: bool) -> None:
+    """Brings `linked_pairs` up to date, when the days have got their links."""
     if work.due is Due.ALL:
         work.run(SQL["remove_all_pairs"])
         work.run(SQL["add_pairs"], _EVERYTHING)
         return
     work.run(SQL["changed_pairs"])
     work.run(SQL["remove_pairs"])
+    ends = "identifier_id, other_id"
+    if ask_all_days:
+        work.run(SQL["add_pairs"], {"wanted": stands_in("(g.identifier_id, g.other_id)", ends, "changed_pairs")})
+        return
     work.run(SQL["links_after"])
-    work.run(SQL["lessened_pairs"], {"asked": exp.Boolean(this=asked)})
-    lessened = stands_in("(g.identifier_id, g.other_id)", "identifier_id, other_id", "lessened_pairs")
-    work.run(SQL["add_pairs"], {"wanted": lessened})
+    work.run(SQL["lessened_pairs"])
+    work.run(SQL["add_pairs"], {"wanted": stands_in("(g.identifier_id, g.other_id)", ends, "lessened_pairs")})
     work.run(SQL["add_grown_pairs"])
 
 

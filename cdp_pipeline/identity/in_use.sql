@@ -26,8 +26,8 @@ from kind.identifier_sightings as s
 join changed_sightings as c on c.arrived_on = s.arrived_on and c.identifier_id = s.identifier_id
 
 -- name: lessened_ids
--- Identifiers of which a changed day tells less than it did, those that rows of maps hold, and all where somebody asked
--- for days to be worked out again: all days are asked about them.
+-- Identifiers of which a changed day tells less than it did, and those that rows of maps hold: all days are asked about
+-- them.
 create temporary table lessened_ids as
 select b.identifier_id
 from sightings_before as b
@@ -35,7 +35,7 @@ left join sightings_after as a on a.arrived_on = b.arrived_on and a.identifier_i
 where a.identifier_id is null or a.last_seen < b.last_seen or a.first_seen > b.first_seen
     or (a.first_seen = b.first_seen and a.first_event_id > b.first_event_id)
 union
-select c.identifier_id from changed_ids as c where c.by_map or :asked
+select c.identifier_id from changed_ids as c where c.by_map
 union
 select m.identifier_id
 from kind.map_sightings as m
@@ -131,8 +131,7 @@ where g.kind in ('anchor', 'next')
 group by g.arrived_on, g.identifier_id, g.other_id
 
 -- name: lessened_pairs
--- Pairs of which a changed day tells less than it did, or a map's row something else, and all where somebody asked for
--- days to be worked out again: all days are asked about them.
+-- Pairs of which a changed day tells less than it did, or a map's row something else: all days are asked about them.
 create temporary table lessened_pairs as
 select b.identifier_id, b.other_id
 from links_before as b
@@ -141,8 +140,6 @@ left join links_after as a
 where a.identifier_id is null or a.last_seen < b.last_seen
 union
 select m.identifier_id, m.other_id from changed_map_pairs as m
-union
-select c.identifier_id, c.other_id from changed_links as c where :asked
 
 -- name: add_pairs
 insert into kind.linked_pairs (identifier_id, other_id, of_events, of_maps, last_seen)

@@ -4,8 +4,11 @@ from collections import defaultdict
 from datetime import date, datetime
 from typing import Any, TypeAlias
 
+import pytest
+
 from cdp_pipeline.events.landing import Days
-from cdp_pipeline.identity.identity_graph import link_identifiers
+from cdp_pipeline.identity import identity_graph
+from cdp_pipeline.identity.identity_graph import FEW_DAYS, link_identifiers
 from cdp_pipeline_tests.pipeline.conftest import Start
 from cdp_pipeline_tests.pipeline.driver import Pipeline
 from cdp_pipeline_tests.pipeline.maps import FIRST, RENAMES, add_people, make_people, make_renames, with_maps
@@ -64,7 +67,11 @@ def in_warehouse(pipeline: Pipeline) -> tuple[Known, dict[tuple[str, str], datet
     }
 
 
-def test_a_day_that_says_something_else_is_taken_in_as_if_all_were_read(start: Start) -> None:
+@pytest.mark.parametrize("few_days", [FEW_DAYS, 0], ids=["added up", "of all days"])
+def test_a_day_that_says_something_else_is_taken_in_as_if_all_were_read(
+    start: Start, monkeypatch: pytest.MonkeyPatch, few_days: int
+) -> None:
+    monkeypatch.setattr(identity_graph, "FEW_DAYS", few_days)
     before, after = (
         [each for name, said in CHANGES.items() for each in rows_of(name, said[place])] for place in (0, 1)
     )
