@@ -35,6 +35,7 @@ INVARIANTS = (
 FEW_DAYS, _MANY_DAYS = 7, 1 / 4
 _METHOD = "3"  # counted up when the same definition begins to give other rows
 STATEMENTS = (SQL, in_use.SQL)
+_DAYS = stands_in("g.arrived_on", "arrived_on", "changed_days")
 _EVERYTHING = {
     "concerned": exp.true(),
     "wanted": exp.true(),
@@ -74,9 +75,11 @@ def link_identifiers(
         work.facts.due = Due.CHANGES if work.due is Due.NOTHING else work.due
         if work.due is Due.ALL:
             _link_all(work, entity)
+            many_days = True
         else:
-            _link_changed(work, entity, days)
-        _measure(work, link_decided(work), Days(project.start, last_day(project, run)))
+            many_days = _link_changed(work, entity, days)
+        loose = link_decided(work) + _loose_ends(work, many_days=many_days)
+        _measure(work, loose, Days(project.start, last_day(project, run)))
     return work.facts
 
 
@@ -92,7 +95,8 @@ def _link_all(work: Work, entity: Entity) -> None:
     _ = work.number
 
 
-def _link_changed(work: Work, entity: Entity, days: Days | None) -> None:
+def _link_changed(work: Work, entity: Entity, days: Days | None) -> bool:
+    """Returns whether all days were asked, because that costs less than to add up many."""
     _find_changed(work, days)
     changed, landed = work.fetch(SQL["changed_days_of_all"])[0]
     ask_all_days = days is not None or changed > max(FEW_DAYS, _MANY_DAYS * landed)
@@ -129,6 +133,7 @@ def _link_changed(work: Work, entity: Entity, days: Days | None) -> None:
     in_use.queue_touched(work)
     count_renames(work)
     _ = work.number
+    return ask_all_days
 
 
 def _find_changed(work: Work, days: Days | None) -> None:
@@ -163,18 +168,22 @@ def _unseen(work: Work) -> int:
     return int(work.fetch(SQL["unseen_identifiers"], {"concerned": concerned})[0][0])
 
 
+def _loose_ends(work: Work, *, many_days: bool) -> int:
+    """How many ends of links are not in use: of those of the changed days, or, where these are many, of all pairs."""
+    table = tables.LINKED_PAIRS if many_days else tables.IDENTITY_GRAPH
+    days = exp.true() if many_days else _DAYS
+    work.run(SQL["link_ends"], {"links": exp.table_(table.name, db="kind"), "days": days})
+    return int(work.scalar(SQL["loose_links"]))
+
+
 def _measure(work: Work, loose: int, window: Days) -> None:
-    everything = work.due is Due.ALL
     names = ("identifiers", "links_by_day", "identifiers_touched")
     work.measure(**dict(zip(names, work.fetch(SQL["figures"])[0], strict=True)))
-    days = exp.true() if everything else stands_in("g.arrived_on", "arrived_on", "changed_days")
+    days = exp.true() if work.due is Due.ALL else _DAYS
     for day, links in work.fetch(SQL["figures_by_day"], {"days": days}):
         if day in window:  # rows of maps say times of their own
             work.facts.days[day] = {"links": links}
-    unseen = _unseen(work)
-    work.run(SQL["link_ends"], {"days": days})
-    loose += work.scalar(SQL["loose_links"])
-    work.facts.invariants |= {INVARIANTS[0]: unseen, INVARIANTS[1]: loose}
+    work.facts.invariants |= {INVARIANTS[0]: _unseen(work), INVARIANTS[1]: loose}
     work.run(SQL["carried"], since=work.since)
     work.must_be_empty(INVARIANTS[2], SQL["missing_identifiers"])
     work.must_be_empty(INVARIANTS[3], SQL["missing_map_identifiers"], since=work.since)

@@ -306,9 +306,9 @@ where i.identifier_id is null
 
 -- name: link_ends
 create temporary table link_ends as
-select g.identifier_id from kind.identity_graph as g where :days
+select g.identifier_id from :links as g where :days
 union
-select g.other_id as identifier_id from kind.identity_graph as g where :days
+select g.other_id as identifier_id from :links as g where :days
 
 -- name: loose_links
 -- The end of a link that is no identifier in use.
