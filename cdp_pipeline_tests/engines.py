@@ -115,7 +115,7 @@ def shared_out(many: int, shapes: int) -> list[tuple[str, int]]:
         shapes: After so many numbers the shapes begin again, and the engines change places.
     """
     names = list(ENGINES)
-    return sorted((names[(number + number // shapes) % len(names)], number) for number in range(many))
+    return sorted((names[(number % shapes + number // shapes) % len(names)], number) for number in range(many))
 
 
 @cache

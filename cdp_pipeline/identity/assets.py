@@ -168,7 +168,8 @@ def _graph_asset(project: Project, kind: str) -> dg.AssetsDefinition:
     )
     def graph(context: dg.AssetExecutionContext, config: StageConfig) -> Iterator[Any]:
         warehouse = context.resources.warehouse
-        asked = None if is_selected(context, upstream) else run_days(context)
+        # Days asked for together with all that links follow from are told by what changed there.
+        asked = None if is_selected(context, upstream) and is_selected(context, EVENTS) else run_days(context)
         days = Days(*asked) if asked else None
         try:
             if not has_maps:  # there may have been some, and nobody else would withdraw what they gave

@@ -238,12 +238,15 @@ select k.identifier_id, nullif(k.valid_from, cast('-infinity' as timestamptz)),
 from kept_rows as k
 
 -- name: record_changes
+-- An erasure may have taken the newest changes away; their numbers are not given again, for a replay has followed them.
 insert into kind.entity_changes (
     change_id, run, identifier_id, from_entity_id, to_entity_id, valid_from, valid_to, kind, reason, trigger_event_id,
     changed_at
 )
-select coalesce((select max(p.change_id) from kind.entity_changes as p), 0)
-        + row_number() over (order by k.to_entity_id nulls first, k.identifier_id, k.valid_from),
+select greatest(
+        coalesce((select max(p.change_id) from kind.entity_changes as p), 0),
+        coalesce((select max(r.to_change) from kind.replays as r), 0)
+    ) + row_number() over (order by k.to_entity_id nulls first, k.identifier_id, k.valid_from),
     :run, k.identifier_id, k.from_entity_id, k.to_entity_id,
     nullif(k.valid_from, cast('-infinity' as timestamptz)), nullif(k.valid_to, cast('infinity' as timestamptz)), k.kind,
     case

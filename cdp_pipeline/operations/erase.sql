@@ -178,8 +178,10 @@ where x.is_erased or x.identifier_id not in (select i.identifier_id from kind.id
 
 -- name: note_change
 insert into kind.entity_changes (change_id, run, from_entity_id, kind, reason, changed_at)
-select coalesce((select max(c.change_id) from kind.entity_changes as c), 0) + 1, :run, cast(:entity_id as uuid), 'erase',
-    'erased', :now
+select greatest(
+        coalesce((select max(c.change_id) from kind.entity_changes as c), 0),
+        coalesce((select max(r.to_change) from kind.replays as r), 0)
+    ) + 1, :run, cast(:entity_id as uuid), 'erase', 'erased', :now
 
 -- name: scrub_changes
 delete from kind.entity_changes as c

@@ -24,6 +24,7 @@ from cdp_pipeline_tests.automation.tiny import (
     FIRST,
     SECOND,
     THIRD,
+    change,
     copy_of,
     every_row,
     land,
@@ -250,3 +251,13 @@ def test_the_identifiers_of_a_day_are_worked_out_again_when_asked_for(
     assert set(told) == {(IDENTIFIERS, "2026-01-02")}
     assert told[IDENTIFIERS, "2026-01-02"]["whole run: events_identified"] == 2
     assert dues(result) == {IDENTIFIERS: "changes"}
+
+
+@pytest.mark.parametrize("selected", [[GRAPH], [IDENTIFIERS, GRAPH]])
+def test_days_that_are_asked_for_make_up_for_what_was_done_by_hand(
+    again: Project, instance: dg.DagsterInstance, selected: list[str]
+) -> None:
+    before = published(again)["customer.identifiers"]
+    change(again, "update kind.identifiers as i set events = 7")
+    assert materialize(again, instance, *selected, days=[FIRST, SECOND, THIRD]).success
+    assert published(again)["customer.identifiers"] == before

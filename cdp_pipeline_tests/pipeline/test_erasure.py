@@ -231,3 +231,18 @@ def test_a_tablet_that_was_somebody_elses_first_gets_an_id_of_its_own(start: Sta
     ((key, tablet),) = pipeline.query("select p.person_key, p.entity_id from kind.profiles as p")
     assert (key, tablet != ann) == ("tablet-1", True)
     check_full_run(pipeline, "a tablet")
+
+
+def test_what_changes_hands_after_an_erasure_takes_its_events_along(start: Start) -> None:
+    """The newest changes are erased; those that come next must not be taken for changes that were followed already."""
+    pipeline = start(project(entities=PEOPLE))
+    rows = (row("1", email="ann@example.org"), row("2", web="phone"), row("3", email="gone@example.org"))
+    for number, each in enumerate(rows, 1):
+        pipeline.write(f"landing/{day(number)}/web.ndjson", lines(each))
+        pipeline.run()
+    erased(pipeline, "email:gone@example.org", only_identifier=True)
+    both = row("4", email="ann@example.org", web="phone", at="2026-02-04T10:00:00Z")
+    pipeline.write(f"landing/{day(4)}/web.ndjson", lines(both))
+    pipeline.run()
+    assert len(set(pipeline.column("select s.entity_id from kind.stitched_events as s"))) == 1
+    check_full_run(pipeline, "after an erasure")
