@@ -28,7 +28,7 @@ from cdp_pipeline.tables import ATTRIBUTES, KIND, PROFILES
 from cdp_pipeline.warehouse.base import Connection
 from cdp_pipeline.warehouse.stage import Due, Facts, Run, StageSpec, Work, stage
 
-# Each invariant, the statement that counts what breaks it, and the alias in it whose entities are concerned.
+# Each invariant, and the statement that counts what breaks it.
 INVARIANTS = {
     "every entity with events has a profile": "entities_without_profile",
     "every profile has events": "profiles_without_events",

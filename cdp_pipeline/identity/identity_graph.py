@@ -4,9 +4,9 @@ An event links its anchor with each other identifier, and each identifier with t
 identity map links its primary id with the ids of its person, and operators' decisions link what they say is one. What
 an event or row that changed concerns is worked out again from the events of its day of arrival or the rows of its
 primary id, never added to or subtracted from, so that a day can be replaced or an event removed and its links vanish
-with it. Beside the links the stage keeps `<kind>/identifiers`, the identifiers in use: an event or a row of a map holds
-them. Identifiers that came, went, or gained or lost a link are queued for `entity_map`, and those of map rows that
-changed; a link that was merely seen again in events asks for nothing.
+with it. Beside the links of the days the stage keeps what all days together say (`in_use`): `<kind>/identifiers`, the
+identifiers in use, and `<kind>/linked_pairs`. Identifiers that came, went, or gained or lost a link are queued for
+`entity_map`, and those of map rows that changed; a link that was merely seen again in events asks for nothing.
 """
 
 from datetime import date
@@ -162,17 +162,20 @@ def _unseen(work: Work) -> int:
     """How many identifiers are in use that nothing holds."""
     concerned: exp.Expr = exp.true()
     if work.due is not Due.ALL:
-        work.run(SQL["seen_lately"])
-        changed, seen = (stands_in("i.identifier_id", "identifier_id", name) for name in ("changed_ids", "seen_lately"))
+        work.run(SQL["on_changed_days"])
+        changed, seen = (
+            stands_in("i.identifier_id", "identifier_id", name) for name in ("changed_ids", "on_changed_days")
+        )
         concerned = exp.and_(changed, exp.not_(seen))
     return int(work.fetch(SQL["unseen_identifiers"], {"concerned": concerned})[0][0])
 
 
 def _loose_ends(work: Work, *, many_days: bool) -> int:
     """How many ends of links are not in use: of those of the changed days, or, where these are many, of all pairs."""
-    table = tables.LINKED_PAIRS if many_days else tables.IDENTITY_GRAPH
-    days = exp.true() if many_days else _DAYS
-    work.run(SQL["link_ends"], {"links": exp.table_(table.name, db="kind"), "days": days})
+    if many_days:
+        work.run(SQL["all_link_ends"])
+    else:
+        work.run(SQL["link_ends"], {"days": _DAYS})
     return int(work.scalar(SQL["loose_links"]))
 
 
@@ -184,6 +187,6 @@ def _measure(work: Work, loose: int, window: Days) -> None:
         if day in window:  # rows of maps say times of their own
             work.facts.days[day] = {"links": links}
     work.facts.invariants |= {INVARIANTS[0]: _unseen(work), INVARIANTS[1]: loose}
-    work.run(SQL["carried"], since=work.since)
+    work.run(SQL["carried_now"], since=work.since)
     work.must_be_empty(INVARIANTS[2], SQL["missing_identifiers"])
     work.must_be_empty(INVARIANTS[3], SQL["missing_map_identifiers"], since=work.since)

@@ -268,9 +268,9 @@ from kind.identity_graph as g
 where :days
 group by g.arrived_on
 
--- name: seen_lately
+-- name: on_changed_days
 -- Whom the changed days hold; they need not be looked for on all others.
-create temporary table seen_lately as
+create temporary table on_changed_days as
 select distinct s.identifier_id
 from kind.identifier_sightings as s
 join changed_sightings as c on c.arrived_on = s.arrived_on and c.identifier_id = s.identifier_id
@@ -282,14 +282,14 @@ from (select i.identifier_id from kind.identifiers as i where :concerned) as c
 where not exists (select 1 from kind.identifier_sightings as s where s.identifier_id = c.identifier_id)
     and not exists (select 1 from kind.map_sightings as m where m.identifier_id = c.identifier_id)
 
--- name: carried
-create temporary table carried as
+-- name: carried_now
+create temporary table carried_now as
 select distinct unnest(e.identifier_ids) as identifier_id from kind.event_identifiers as e where e.changed_in > :since
 
 -- name: missing_identifiers
 -- An event's identifier that is not in use.
 select count(*)
-from carried as u
+from carried_now as u
 left join kind.identifiers as i on i.identifier_id = u.identifier_id
 where i.identifier_id is null
 
@@ -306,9 +306,20 @@ where i.identifier_id is null
 
 -- name: link_ends
 create temporary table link_ends as
-select g.identifier_id from :links as g where :days
+select g.identifier_id from kind.identity_graph as g where :days
 union
-select g.other_id as identifier_id from :links as g where :days
+select g.other_id as identifier_id from kind.identity_graph as g where :days
+
+-- name: all_link_ends
+-- Those of all days: of the pairs, and of what operators called the same, which is no pair by evidence.
+create temporary table link_ends as
+select g.identifier_id from kind.linked_pairs as g
+union
+select g.other_id as identifier_id from kind.linked_pairs as g
+union
+select s.identifier_id from kind.identity_graph as s where s.kind = 'same'
+union
+select s.other_id as identifier_id from kind.identity_graph as s where s.kind = 'same'
 
 -- name: loose_links
 -- The end of a link that is no identifier in use.

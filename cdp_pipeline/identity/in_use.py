@@ -21,11 +21,11 @@ _EVERYTHING = {"wanted": exp.true()}
 def remember(work: Work, *, ask_all_days: bool) -> None:
     """Keeps what is said now of all that is going to change; the days are as they were.
 
-    It reads the temporary tables `changed_sightings`, `changed_links`, `changed_ids` and `changed_map_pairs`.
+    It reads the temporary tables `changed_sightings`, `changed_links` and `changed_ids`.
 
     Args:
         work: the stage's work.
-        ask_all_days: nothing is going to be added up; what the changed days say now is not needed.
+        ask_all_days: nothing is going to be added up; what the changed days said is not needed.
     """
     work.run(SQL["identifiers_before"])
     work.run(SQL["pairs_before"])
@@ -45,8 +45,8 @@ def gather_identifiers(work: Work, entity: Entity, *, ask_all_days: bool) -> Non
     else:
         work.run(SQL["remove_identifiers"])
         work.run(SQL["sightings_after"])
-        work.run(SQL["lessened_ids"])
-        work.run(SQL["seen_now"], {"wanted": stands_in("s.identifier_id", "identifier_id", "lessened_ids")})
+        work.run(SQL["regathered_ids"])
+        work.run(SQL["seen_now"], {"wanted": stands_in("s.identifier_id", "identifier_id", "regathered_ids")})
         work.run(SQL["grown_now"])
     work.run(SQL["add_identifiers"], {"priority": _priority(entity)})
 
@@ -64,8 +64,8 @@ def gather_pairs(work: Work, *, ask_all_days: bool) -> None:
         work.run(SQL["add_pairs"], {"wanted": stands_in("(g.identifier_id, g.other_id)", ends, "changed_pairs")})
         return
     work.run(SQL["links_after"])
-    work.run(SQL["lessened_pairs"])
-    work.run(SQL["add_pairs"], {"wanted": stands_in("(g.identifier_id, g.other_id)", ends, "lessened_pairs")})
+    work.run(SQL["regathered_pairs"])
+    work.run(SQL["add_pairs"], {"wanted": stands_in("(g.identifier_id, g.other_id)", ends, "regathered_pairs")})
     work.run(SQL["add_grown_pairs"])
 
 

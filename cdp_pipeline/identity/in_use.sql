@@ -25,10 +25,10 @@ select s.arrived_on, s.identifier_id, s.first_seen, s.last_seen, s.events, s.fir
 from kind.identifier_sightings as s
 join changed_sightings as c on c.arrived_on = s.arrived_on and c.identifier_id = s.identifier_id
 
--- name: lessened_ids
+-- name: regathered_ids
 -- Identifiers of which a changed day tells less than it did, and those that rows of maps hold: all days are asked about
 -- them.
-create temporary table lessened_ids as
+create temporary table regathered_ids as
 select b.identifier_id
 from sightings_before as b
 left join sightings_after as a on a.arrived_on = b.arrived_on and a.identifier_id = b.identifier_id
@@ -69,7 +69,7 @@ from (
     union all
     select b.identifier_id, b.first_seen, b.last_seen, -b.events, b.first_event_id from sightings_before as b
 ) as u
-left join lessened_ids as l on l.identifier_id = u.identifier_id
+left join regathered_ids as l on l.identifier_id = u.identifier_id
 where l.identifier_id is null
 group by u.identifier_id
 
@@ -130,9 +130,9 @@ join changed_links as c
 where g.kind in ('anchor', 'next')
 group by g.arrived_on, g.identifier_id, g.other_id
 
--- name: lessened_pairs
+-- name: regathered_pairs
 -- Pairs of which a changed day tells less than it did, or a map's row something else: all days are asked about them.
-create temporary table lessened_pairs as
+create temporary table regathered_pairs as
 select b.identifier_id, b.other_id
 from links_before as b
 left join links_after as a
@@ -160,7 +160,7 @@ from (
         case when b.of_maps then 1 else 0 end as of_maps, b.last_seen
     from pairs_before as b
 ) as u
-left join lessened_pairs as l on l.identifier_id = u.identifier_id and l.other_id = u.other_id
+left join regathered_pairs as l on l.identifier_id = u.identifier_id and l.other_id = u.other_id
 where l.identifier_id is null
 group by u.identifier_id, u.other_id
 

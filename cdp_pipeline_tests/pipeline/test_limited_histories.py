@@ -18,8 +18,8 @@ from cdp_pipeline_tests.pipeline.driver import open_pipeline
 from cdp_pipeline_tests.pipeline.limited import limited_history, make_maps, project_of, run_limited_cut
 from cdp_pipeline_tests.pipeline.rebuild import check_full_run
 
-MANY = int(os.environ.get("CDP_TEST_LIMITED_HISTORIES", "6"))
-FEW = max(1, MANY // 6)
+MANY = int(os.environ.get("CDP_TEST_LIMITED_HISTORIES", "8"))
+FEW = max(1, MANY // 8)
 # The stages after which a run may stop, and how far it has come then.
 STAGES = {
     "cdp/customer_events": EVENTS,
