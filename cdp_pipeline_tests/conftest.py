@@ -22,7 +22,6 @@ SEED = ORDINARY_SEED if GIVEN_SEED is None else int(GIVEN_SEED)
 
 # The files that take longest, longest first: one that began late would run on while other workers have nothing to do.
 LONGEST = (
-    "deploy/test_services.py",
     "pipeline/test_limited_histories.py",
     "pipeline/test_histories.py",
     "operations/test_killed_runs.py",
@@ -35,6 +34,8 @@ LONGEST = (
     "pipeline/test_limits.py",
     "crash/test_crash.py",
 )
+# Services that are stopped with a run at work have a minute of Dagster's for it: last, when fewer workers are at work.
+LAST = "deploy/test_services.py"
 
 
 def empty_environment() -> None:
@@ -90,12 +91,13 @@ def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the longest files; expect the error that a test declares for an engine, and no other outcome.
+    """Begin with the longest files, end with the services; expect the error that a test declares for an engine.
 
     It is declared by `gap(engine, reason, raises)`.
     """
     ranks = {HERE / name: rank for rank, name in enumerate(LONGEST)}
-    items.sort(key=lambda item: ranks.get(item.path, len(ranks)))
+    ranks[HERE / LAST] = len(ranks) + 1
+    items.sort(key=lambda item: ranks.get(item.path, len(LONGEST)))
     for item in items:
         for gap in item.iter_markers("gap"):
             name, reason, raises = gap.args

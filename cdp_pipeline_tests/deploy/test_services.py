@@ -168,5 +168,5 @@ def test_a_crash_is_noted_and_made_good_and_an_orderly_end_waits(stack: Stack, p
         assert ending.is_alive()
         assert at_work() == ["FAILURE", "STARTED"]
     ending.join(PATIENCE)
-    assert codes == [0]
+    assert codes == [0], stack.log("code")
     assert at_work() == ["FAILURE", "SUCCESS"]
