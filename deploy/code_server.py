@@ -3,11 +3,15 @@
 Once it serves, runs whose process went down with the last server are marked as failed: they would count among the runs
 at work, of which Dagster allows only so many. Not earlier, because the daemon starts a failed run again at once or not
 at all, and has to find this server for it.
+
+When it is told to end, it ends once its runs have. Dagster waits for them for half a minute and then leaves them to
+themselves, which in a container kills them.
 """
 
 import os
 import runpy
 import socket
+import subprocess
 import sys
 import threading
 import time
@@ -44,7 +48,17 @@ def main() -> None:
     """Become the code server, with a thread that tidies up."""
     threading.Thread(target=fail_dead_runs, daemon=True).start()
     sys.argv = ["dagster", "code-server", "start", *sys.argv[1:]]
-    runpy.run_module("dagster", run_name="__main__", alter_sys=True)
+    try:
+        runpy.run_module("dagster", run_name="__main__", alter_sys=True)
+    except subprocess.TimeoutExpired:
+        _wait_for_children()
+
+
+def _wait_for_children() -> None:
+    """The process of the code has been told to end, and does so when its runs have ended."""
+    with suppress(ChildProcessError):
+        while True:
+            os.wait()
 
 
 if __name__ == "__main__":
