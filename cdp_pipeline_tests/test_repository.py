@@ -15,6 +15,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+from cdp_pipeline_tests.conftest import HERE, LAST, LONGEST
+
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "cdp_pipeline"
 DOCUMENTS = ("README.md", "CONTRIBUTING.md")
@@ -190,6 +192,10 @@ def test_nothing_of_one_machine_is_committed() -> None:
 
 
 # Size and layers
+
+
+def test_the_order_of_the_suite_names_files_that_exist() -> None:
+    assert [name for name in (*LONGEST, LAST) if not (HERE / name).is_file()] == []
 
 
 def test_no_file_is_too_long() -> None:

@@ -75,10 +75,10 @@ def link_identifiers(
         work.facts.due = Due.CHANGES if work.due is Due.NOTHING else work.due
         if work.due is Due.ALL:
             _link_all(work, entity)
-            many_days = True
+            ask_all_days = True
         else:
-            many_days = _link_changed(work, entity, days)
-        loose = link_decided(work) + _loose_ends(work, many_days=many_days)
+            ask_all_days = _link_changed(work, entity, days)
+        loose = link_decided(work) + _loose_ends(work, ask_all_days=ask_all_days)
         _measure(work, loose, Days(project.start, last_day(project, run)))
     return work.facts
 
@@ -96,7 +96,7 @@ def _link_all(work: Work, entity: Entity) -> None:
 
 
 def _link_changed(work: Work, entity: Entity, days: Days | None) -> bool:
-    """Returns whether all days were asked, because that costs less than to add up many."""
+    """Returns whether all days were asked: somebody asked for days, or many changed."""
     _find_changed(work, days)
     changed, landed = work.fetch(SQL["changed_days_of_all"])[0]
     ask_all_days = days is not None or changed > max(FEW_DAYS, _MANY_DAYS * landed)
@@ -170,9 +170,9 @@ def _unseen(work: Work) -> int:
     return int(work.fetch(SQL["unseen_identifiers"], {"concerned": concerned})[0][0])
 
 
-def _loose_ends(work: Work, *, many_days: bool) -> int:
-    """How many ends of links are not in use: of those of the changed days, or, where these are many, of all pairs."""
-    if many_days:
+def _loose_ends(work: Work, *, ask_all_days: bool) -> int:
+    """How many ends of links are not in use: of the links of the changed days, or of all pairs."""
+    if ask_all_days:
         work.run(SQL["all_link_ends"])
     else:
         work.run(SQL["link_ends"], {"days": _DAYS})

@@ -30,8 +30,9 @@ def remember(work: Work, *, ask_all_days: bool) -> None:
     work.run(SQL["identifiers_before"])
     work.run(SQL["pairs_before"])
     if not ask_all_days:
-        work.run(SQL["sightings_before"])
-        work.run(SQL["links_before"])
+        for table in ("day_sightings", "day_links"):
+            work.run(SQL[f"make_{table}"])
+            work.run(SQL[f"add_{table}"], is_now=False)
 
 
 def gather_identifiers(work: Work, entity: Entity, *, ask_all_days: bool) -> None:
@@ -44,7 +45,7 @@ def gather_identifiers(work: Work, entity: Entity, *, ask_all_days: bool) -> Non
         work.run(SQL["seen_now"], {"wanted": stands_in("s.identifier_id", "identifier_id", "changed_ids")})
     else:
         work.run(SQL["remove_identifiers"])
-        work.run(SQL["sightings_after"])
+        work.run(SQL["add_day_sightings"], is_now=True)
         work.run(SQL["regathered_ids"])
         work.run(SQL["seen_now"], {"wanted": stands_in("s.identifier_id", "identifier_id", "regathered_ids")})
         work.run(SQL["grown_now"])
@@ -63,7 +64,7 @@ def gather_pairs(work: Work, *, ask_all_days: bool) -> None:
     if ask_all_days:
         work.run(SQL["add_pairs"], {"wanted": stands_in("(g.identifier_id, g.other_id)", ends, "changed_pairs")})
         return
-    work.run(SQL["links_after"])
+    work.run(SQL["add_day_links"], is_now=True)
     work.run(SQL["regathered_pairs"])
     work.run(SQL["add_pairs"], {"wanted": stands_in("(g.identifier_id, g.other_id)", ends, "regathered_pairs")})
     work.run(SQL["add_grown_pairs"])

@@ -4,10 +4,16 @@ select i.identifier_id, i.first_seen, i.last_seen, i.events, i.first_event_id, i
 from kind.identifiers as i
 where i.identifier_id in (select c.identifier_id from changed_ids as c)
 
--- name: sightings_before
--- What the changed days said of identifiers.
-create temporary table sightings_before as
-select s.arrived_on, s.identifier_id, s.first_seen, s.last_seen, s.events, s.first_event_id
+-- name: make_day_sightings
+-- What the changed days said of identifiers, and what they say now.
+create temporary table day_sightings (
+    is_now boolean, arrived_on date, identifier_id uuid, first_seen timestamptz, last_seen timestamptz, events bigint,
+    first_event_id uuid
+)
+
+-- name: add_day_sightings
+insert into day_sightings (is_now, arrived_on, identifier_id, first_seen, last_seen, events, first_event_id)
+select cast(:is_now as boolean), s.arrived_on, s.identifier_id, s.first_seen, s.last_seen, s.events, s.first_event_id
 from kind.identifier_sightings as s
 join changed_sightings as c on c.arrived_on = s.arrived_on and c.identifier_id = s.identifier_id
 
@@ -18,22 +24,17 @@ where i.identifier_id in (select c.identifier_id from changed_ids as c)
 -- name: remove_all_identifiers
 delete from kind.identifiers as i
 
--- name: sightings_after
--- And what they say now.
-create temporary table sightings_after as
-select s.arrived_on, s.identifier_id, s.first_seen, s.last_seen, s.events, s.first_event_id
-from kind.identifier_sightings as s
-join changed_sightings as c on c.arrived_on = s.arrived_on and c.identifier_id = s.identifier_id
-
 -- name: regathered_ids
 -- Identifiers of which a changed day tells less than it did, and those that rows of maps hold: all days are asked about
 -- them.
 create temporary table regathered_ids as
 select b.identifier_id
-from sightings_before as b
-left join sightings_after as a on a.arrived_on = b.arrived_on and a.identifier_id = b.identifier_id
-where a.identifier_id is null or a.last_seen < b.last_seen or a.first_seen > b.first_seen
+from day_sightings as b
+left join day_sightings as a on a.is_now and a.arrived_on = b.arrived_on and a.identifier_id = b.identifier_id
+where not b.is_now and (
+    a.identifier_id is null or a.last_seen < b.last_seen or a.first_seen > b.first_seen
     or (a.first_seen = b.first_seen and a.first_event_id > b.first_event_id)
+)
 union
 select c.identifier_id from changed_ids as c where c.by_map
 union
@@ -65,9 +66,9 @@ select u.identifier_id, min(u.first_seen), max(u.last_seen), cast(sum(u.events) 
 from (
     select i.identifier_id, i.first_seen, i.last_seen, i.events, i.first_event_id from identifiers_before as i
     union all
-    select a.identifier_id, a.first_seen, a.last_seen, a.events, a.first_event_id from sightings_after as a
-    union all
-    select b.identifier_id, b.first_seen, b.last_seen, -b.events, b.first_event_id from sightings_before as b
+    select d.identifier_id, d.first_seen, d.last_seen, case when d.is_now then d.events else -d.events end as events,
+        d.first_event_id
+    from day_sightings as d
 ) as u
 left join regathered_ids as l on l.identifier_id = u.identifier_id
 where l.identifier_id is null
@@ -103,10 +104,15 @@ select g.identifier_id, g.other_id, g.of_events, g.of_maps, g.last_seen
 from kind.linked_pairs as g
 where (g.identifier_id, g.other_id) in (select c.identifier_id, c.other_id from changed_links as c)
 
--- name: links_before
--- What the changed days said of pairs.
-create temporary table links_before as
-select g.arrived_on, g.identifier_id, g.other_id, max(g.last_seen) as last_seen
+-- name: make_day_links
+-- What the changed days said of pairs, and what they say now.
+create temporary table day_links (
+    is_now boolean, arrived_on date, identifier_id uuid, other_id uuid, last_seen timestamptz
+)
+
+-- name: add_day_links
+insert into day_links (is_now, arrived_on, identifier_id, other_id, last_seen)
+select cast(:is_now as boolean), g.arrived_on, g.identifier_id, g.other_id, max(g.last_seen)
 from kind.identity_graph as g
 join changed_links as c
     on c.arrived_on = g.arrived_on and c.identifier_id = g.identifier_id and c.other_id = g.other_id
@@ -120,24 +126,14 @@ where (g.identifier_id, g.other_id) in (select c.identifier_id, c.other_id from 
 -- name: remove_all_pairs
 delete from kind.linked_pairs as g
 
--- name: links_after
--- And what they say now.
-create temporary table links_after as
-select g.arrived_on, g.identifier_id, g.other_id, max(g.last_seen) as last_seen
-from kind.identity_graph as g
-join changed_links as c
-    on c.arrived_on = g.arrived_on and c.identifier_id = g.identifier_id and c.other_id = g.other_id
-where g.kind in ('anchor', 'next')
-group by g.arrived_on, g.identifier_id, g.other_id
-
 -- name: regathered_pairs
 -- Pairs of which a changed day tells less than it did, or a map's row something else: all days are asked about them.
 create temporary table regathered_pairs as
 select b.identifier_id, b.other_id
-from links_before as b
-left join links_after as a
-    on a.arrived_on = b.arrived_on and a.identifier_id = b.identifier_id and a.other_id = b.other_id
-where a.identifier_id is null or a.last_seen < b.last_seen
+from day_links as b
+left join day_links as a
+    on a.is_now and a.arrived_on = b.arrived_on and a.identifier_id = b.identifier_id and a.other_id = b.other_id
+where not b.is_now and (a.identifier_id is null or a.last_seen < b.last_seen)
 union
 select m.identifier_id, m.other_id from changed_map_pairs as m
 
@@ -154,7 +150,7 @@ group by g.identifier_id, g.other_id
 insert into kind.linked_pairs (identifier_id, other_id, of_events, of_maps, last_seen)
 select u.identifier_id, u.other_id, max(u.of_events) = 1, max(u.of_maps) = 1, max(u.last_seen)
 from (
-    select a.identifier_id, a.other_id, 1 as of_events, 0 as of_maps, a.last_seen from links_after as a
+    select a.identifier_id, a.other_id, 1 as of_events, 0 as of_maps, a.last_seen from day_links as a where a.is_now
     union all
     select b.identifier_id, b.other_id, case when b.of_events then 1 else 0 end as of_events,
         case when b.of_maps then 1 else 0 end as of_maps, b.last_seen
